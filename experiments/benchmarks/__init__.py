@@ -1,0 +1,1 @@
+"""Benchmarks: each prints a table of times beside a peer and the limit."""

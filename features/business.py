@@ -1,0 +1,322 @@
+"""``business.toml``: which sources hold the tables, and what churn and value mean here.
+
+>>> from pathlib import Path
+>>> import tempfile
+>>> text = '''
+... [business]
+... name = "corner shop"
+... currency = "EUR"
+... [tables.purchases]
+... source = "purchases.csv"
+... columns = { customer_id = "id", purchased_at = "date", amount = "amount" }
+... '''
+>>> with tempfile.TemporaryDirectory() as folder:
+...     _ = (Path(folder) / "business.toml").write_text(text)
+...     business = load(Path(folder) / "business.toml")
+>>> business.minor_digits, str(business.churn.eligible), business.workspace.name
+(2, '365d', '.holdfast')
+"""
+
+import tomllib
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from features.currencies import MINOR_DIGITS
+from features.errors import BusinessError, UserError, did_you_mean
+from features.mapping import problem_of
+from features.tables import Kind
+from features.windows import Duration, parse_duration, parse_instant
+
+WORKSPACE = ".holdfast"
+"""Where Holdfast writes unless told otherwise: a folder beside business.toml."""
+
+# What pydantic adds to the place of a complaint for each alternative of a union.
+_ALTERNATIVES = ("literal[", "is-instance[", "function-", "dict[", "list[")
+_DATABASES = ("postgresql://", "postgres://")
+
+
+def _duration(value: object) -> Duration:
+    """Read a duration; pydantic wants a ValueError."""
+    if isinstance(value, Duration):
+        return value
+    try:
+        return parse_duration(value if isinstance(value, str) else repr(value))
+    except UserError as error:
+        raise ValueError(str(error)) from None
+
+
+def _positive(value: Duration) -> Duration:
+    """Refuse a length of zero."""
+    if value.microseconds == 0:
+        raise ValueError("The length must be more than zero, as in '90d'.")
+    return value
+
+
+_Length = Annotated[InstanceOf[Duration], BeforeValidator(_duration)]
+_PositiveLength = Annotated[InstanceOf[Duration], BeforeValidator(_duration), AfterValidator(_positive)]
+
+
+class _Section(BaseModel):
+    """A section of the file: frozen, and strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Identity(_Section):
+    """``[business]``: who this is, and how its times and money are written.
+
+    ``observed_until`` is an instant: facts are complete before it.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    currency: str
+    timezone: str | None = None
+    observed_until: int | None = None
+
+    @field_validator("currency")
+    @classmethod
+    def _known_currency(cls, value: str) -> str:
+        if value not in MINOR_DIGITS:
+            raise ValueError(
+                f"{value!r} is not an ISO 4217 currency code such as 'USD' or 'EUR' (three capital letters)."
+            )
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str | None) -> str | None:
+        if value in {None, "UTC"}:
+            return value
+        known = _timezones()
+        if value not in known:
+            near = did_you_mean(str(value), known).split(" Known:")[0]
+            hint = near if near.startswith("Did") else "Write an IANA name such as 'Europe/Berlin'."
+            raise ValueError(f"{value!r} is not a known timezone. {hint}")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _observed_until(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "observed_until" not in data:
+            return data
+        zone = data.get("timezone")
+        return {**data, "observed_until": _instant(data["observed_until"], zone)}
+
+
+class Source(_Section):
+    """``[tables.X]``: where a table comes from, and which of its columns mean what.
+
+    ``columns`` maps our names to the names in the source; ``attributes`` are further columns, by name or with
+    their kind; ``formats`` says how times and money are written where they are not ISO 8601 and plain decimal.
+    """
+
+    source: Annotated[str, Field(min_length=1)]
+    table: str | None = None
+    query: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    attributes: list[str] | dict[str, Literal["category", "number", "flag"]] = Field(default_factory=list)
+    formats: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def is_database(self) -> bool:
+        """Whether the rows come from a database rather than from files."""
+        return self.source.startswith(_DATABASES)
+
+    @property
+    def attribute_kinds(self) -> dict[str, Kind | None]:
+        """Kind of every declared attribute; None where the source's own type decides."""
+        if isinstance(self.attributes, dict):
+            return {name: Kind(kind) for name, kind in self.attributes.items()}
+        return dict.fromkeys(self.attributes)
+
+    @property
+    def mapping(self) -> dict[str, str]:
+        """Our column names and their names in the source, attributes included."""
+        return {**{name: name for name in self.attributes}, **self.columns}
+
+
+class Churn(_Section):
+    """``[churn]``: what leaving means here."""
+
+    kind: Literal["silence", "exit"] = "silence"
+    horizon: Literal["auto"] | _PositiveLength = "auto"
+    gap: _Length = Duration(0)
+    eligible: _PositiveLength = parse_duration("365d")
+
+
+class Value(_Section):
+    """``[value]``: over which horizons customers are valued, and at which margin.
+
+    Without a margin the value of a customer is revenue.
+    """
+
+    horizons: Annotated[tuple[_PositiveLength, ...], Field(min_length=1)] = (
+        parse_duration("90d"),
+        parse_duration("365d"),
+    )
+    margin: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
+    discount_rate: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.10
+
+
+class Business(_Section):
+    """One business: the typed content of ``business.toml``.
+
+    ``path`` is the file itself and ``workspace`` the folder that all output goes to.
+    """
+
+    path: Path
+    business: Identity
+    tables: dict[str, Source]
+    churn: Churn = Churn()
+    value: Value = Value()
+    workspace: Path
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the file, which relative paths are relative to."""
+        return self.path.parent
+
+    @cached_property
+    def minor_digits(self) -> int:
+        """Digits after the point of the currency: 2 for USD, 0 for JPY."""
+        return MINOR_DIGITS[self.business.currency]
+
+
+def load(path: Path) -> Business:
+    """Read ``business.toml``.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    Business
+
+    Raises
+    ------
+    BusinessError
+        There is no such file, it is not TOML, or it says something that cannot be.
+    """
+    path = Path(path).absolute()
+    data = _parse(path)
+    given = data.pop("workspace", {})
+    if not isinstance(given, dict) or not isinstance(given.get("path", WORKSPACE), str):
+        raise _complaint(path, "workspace", 'expected a section with path = ".holdfast".')
+    for key in given.keys() - {"path"}:
+        raise _complaint(path, f"workspace.{key}", f"unknown key. {did_you_mean(key, ['path'])}")
+    if "path" in data:
+        raise _complaint(path, "path", f"unknown key. {_keys_of(('path',))}")
+    workspace = path.parent / given.get("path", WORKSPACE)
+    try:
+        business = Business.model_validate({**data, "path": path, "workspace": workspace})
+    except ValidationError as error:
+        raise _explained(path, error) from None
+    for name, source in business.tables.items():
+        problem = problem_of(name, source)
+        if problem:
+            raise _complaint(path, f"tables.{name}", problem)
+    if not business.tables.keys() & {"purchases", "subscriptions"}:
+        raise _complaint(
+            path, "tables", "needs [tables.purchases] or [tables.subscriptions]; it has neither."
+        )
+    return business
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    """Read the TOML, or say where it breaks."""
+    try:
+        return tomllib.loads(path.read_bytes().decode())
+    except FileNotFoundError:
+        raise BusinessError(
+            f"There is no file {path}. Write one, or let `holdfast init SOURCE` write a first version."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise BusinessError(f"{path} cannot be read: {reason}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BusinessError(f"{path} is not valid TOML: {error}. Correct the file at that place.") from None
+
+
+def _instant(value: object, zone: object) -> object:
+    """Turn what the file gives for a time into an instant; a naive time is in the business's timezone."""
+    if isinstance(value, datetime | date):
+        value = value.isoformat()
+    if not isinstance(value, str):
+        raise ValueError('observed_until: expected a date or time, as in "1998-07-01".')  # noqa: TRY004  (pydantic)
+    try:
+        instant = parse_instant(value)
+        aware = datetime.fromisoformat(value).tzinfo is not None
+    except UserError as error:
+        raise ValueError(f"observed_until: {error}") from None
+    if aware or zone in {None, "UTC"} or zone not in _timezones():
+        return instant
+    return _local_to_instant(instant, str(zone))
+
+
+def _local_to_instant(instant: int, zone: str) -> int:
+    """Read the clock time of an instant as that of a zone."""
+    import duckdb
+
+    sql = "SELECT epoch_us(timezone(?, make_timestamp(?)))"
+    row = duckdb.connect().execute(sql, [zone, instant]).fetchone()
+    return int(row[0]) if row else instant
+
+
+def _timezones() -> frozenset[str]:
+    """Names of all timezones that times can be read in: those of DuckDB, which reads them."""
+    import duckdb
+
+    rows = duckdb.connect().execute("SELECT name FROM pg_timezone_names()").fetchall()
+    return frozenset(row[0] for row in rows)
+
+
+def _complaint(path: Path, where: str, problem: str) -> BusinessError:
+    """One error about one place of the file."""
+    return BusinessError(f"{path}: {where}: {problem}")
+
+
+def _explained(path: Path, error: ValidationError) -> BusinessError:
+    """Turn the most telling complaint of pydantic into one that says what to do."""
+    found = error.errors(include_url=False, include_context=False)
+    # Of the alternatives of a union ("auto" or a duration) our own message says most.
+    telling = ("extra_forbidden", "missing", "value_error", "literal_error")
+    first = min(
+        found, key=lambda item: telling.index(item["type"]) if item["type"] in telling else len(telling)
+    )
+    place = tuple(part for part in map(str, first["loc"]) if not part.startswith(_ALTERNATIVES))
+    where = ".".join(place) or "the file"
+    if first["type"] == "extra_forbidden":
+        return _complaint(path, where, f"unknown key. {_keys_of(place)}")
+    if first["type"] == "missing":
+        return _complaint(path, where, "missing. Add it.")
+    return _complaint(path, where, f"{first['msg'].removeprefix('Value error, ').rstrip('.')}.")
+
+
+def _keys_of(place: tuple[str, ...]) -> str:
+    """Name the keys that would have been understood at a place, the nearest first."""
+    sections: dict[str, type[BaseModel]] = {
+        "business": Identity,
+        "tables": Source,
+        "churn": Churn,
+        "value": Value,
+    }
+    if len(place) == 1:
+        return did_you_mean(place[0], [*sections, "workspace"])
+    section = sections.get(place[0], Business)
+    return did_you_mean(place[-1], section.model_fields)

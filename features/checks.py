@@ -1,0 +1,100 @@
+"""Checks: the typed rows of a table, each with the first reason to refuse it."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from features.business import Business
+from features.naming import name, text
+from features.readings import (
+    Place,
+    Reading,
+    read_category,
+    read_flag,
+    read_id,
+    read_money,
+    read_number,
+    read_text,
+    read_time,
+)
+from features.sources import Raw
+from features.tables import Kind, Table
+from features.windows import BEGINNING
+
+_READERS: dict[Kind, Callable[[Place], Reading]] = {
+    Kind.ID: read_id,
+    Kind.TIME: read_time,
+    Kind.MONEY: read_money,
+    Kind.NUMBER: read_number,
+    Kind.FLAG: read_flag,
+    Kind.CATEGORY: read_category,
+    Kind.TEXT: read_text,
+}
+
+
+def readings_of(business: Business, table: Table, raw: Raw, kinds: Mapping[str, Kind]) -> list[Reading]:
+    """Say how every mapped column of a table is read.
+
+    Parameters
+    ----------
+    business : Business
+        Its timezone, currency and declared formats.
+    table : Table
+        The contract.
+    raw : Raw
+        The source.
+    kinds : mapping of str to Kind
+        What every mapped column is to become, attributes included.
+
+    Returns
+    -------
+    list of Reading
+
+    Raises
+    ------
+    DataError
+        A column has a type that cannot be read as its kind.
+    """
+    required = set(table.required)
+    places = {
+        column: Place(business, table.name, column, raw.types[column], column in required, raw.origin[column])
+        for column in kinds
+    }
+    return [_READERS[kind](places[column]) for column, kind in kinds.items()]
+
+
+def typed_rows(business: Business, table: Table, raw: Raw, readings: Sequence[Reading]) -> str:
+    """SQL of the typed rows of a table: ``"v name"`` for each column, ``_at``, ``_known_at`` and ``_reason``.
+
+    ``_reason`` is null for a row that is kept.  The raw columns stay beside the typed ones.
+    """
+    steps = [
+        [f"{r.trimmed} AS {name('t ' + r.name)}" for r in readings if r.trimmed],
+        [f"{r.parsed} AS {name('p ' + r.name)}" for r in readings if r.parsed],
+        [f"{r.value} AS {name('v ' + r.name)}" for r in readings]
+        + [f"{r.naive} AS {name('naive ' + r.name)}" for r in readings if r.naive],
+        _row_columns(business, table, {r.name for r in readings}, readings),
+    ]
+    rows = raw.relation
+    for step in steps:
+        if step:
+            rows = f"SELECT *, {', '.join(step)} FROM ({rows})"
+    return rows
+
+
+def _row_columns(business: Business, table: Table, names: set[str], readings: Sequence[Reading]) -> list[str]:
+    """SQL of what belongs to the row rather than to a column: its times, and the reason to refuse it."""
+    at = name(f"v {table.at}") if table.at in names else "NULL::BIGINT"
+    happened = f"coalesce({at}, {BEGINNING})"
+    known = f"coalesce({name('v known_at')}, {happened})" if "known_at" in names else happened
+    refusals = [_refusal(reading) for reading in readings if reading.reasons]
+    until = business.business.observed_until
+    if until is not None:
+        refusals.append(
+            f"CASE WHEN {at} >= {until} THEN {text(f'{table.at} is not before observed_until')} END"
+        )
+    return [f"{happened} AS _at", f"{known} AS _known_at", f"coalesce({', '.join(refusals)}) AS _reason"]
+
+
+def _refusal(reading: Reading) -> str:
+    """SQL of the first reason to refuse a row for one of its columns."""
+    cases = " ".join(f"WHEN {condition} THEN {text(reason)}" for condition, reason in reading.reasons)
+    return f"CASE WHEN {reading.fine} THEN NULL {cases} END"

@@ -1,0 +1,3 @@
+"""Answers: scores in bulk, over HTTP and on the command line."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""What happened next, and models of it."""
+
+__all__: list[str] = []

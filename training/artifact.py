@@ -1,0 +1,303 @@
+"""A model as data: a folder with one manifest and XGBoost's own JSON, never code, never a pickle.
+
+``manifest.json`` holds the features (declarations and contract hash), the inputs, the prior, the fitted
+numbers, what the model was trained on, the SHA-256 of every other file, and golden rows with the answers
+that the model gave when it was written.  Nothing is read by XGBoost before its SHA-256 has been checked,
+and a model that does not repeat its golden answers is refused.
+"""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import xgboost as xgb
+
+from features.errors import ContractMismatch
+from features.events import Numbers
+from features.language import Feature, FeatureSet
+from features.panel import Panel
+from training import boosting
+from training.attrition import AttritionModel
+from training.inputs import Inputs, RepeatBuying
+from training.lifetime_value import LifetimeValueModel
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_ESTIMATORS: dict[str, Any] = {"attrition": AttritionModel, "lifetime-value": LifetimeValueModel}
+_GOLDEN_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas")
+
+
+class Estimator(Protocol):
+    """What every fitted estimator can say of itself."""
+
+    def to_state(self) -> tuple[dict[str, Any], dict[str, xgb.Booster]]:
+        """Plain JSON values and boosters."""
+        ...
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """Everything that turns a panel into predictions.
+
+    Attributes
+    ----------
+    kind : str
+        ``attrition`` or ``lifetime-value``.
+    estimator : AttritionModel or LifetimeValueModel
+    inputs : Inputs
+        How features become the estimator's columns.
+    prior : RepeatBuying
+        Fitted to everything known at ``facts["trained_until"]``.
+    eligible : Feature
+        Rows where this feature is not above zero are not predicted.
+    facts : mapping
+        Plain JSON values: business, currency, cutoffs, horizon, seed, metrics, …
+    golden : mapping
+        Features of a few made-up customers, and the answers to them.
+    """
+
+    kind: str
+    estimator: Any
+    inputs: Inputs
+    prior: RepeatBuying
+    eligible: Feature
+    facts: Mapping[str, Any]
+    golden: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def features(self) -> FeatureSet:
+        """The features that a panel must have."""
+        return self.inputs.features
+
+    def predict(self, panel: Panel) -> dict[str, Numbers]:
+        """Predict every row of a panel.
+
+        Parameters
+        ----------
+        panel : Panel
+            With the model's features in the model's order.
+
+        Returns
+        -------
+        dict of str to float64 array (n_rows,)
+            ``churn_probability``, or ``lifetime_value`` with ``_low`` and ``_high``; NaN where a row is not
+            eligible.
+
+        Raises
+        ------
+        ContractMismatch
+            The panel has other features.
+        """
+        if panel.features.contract != self.features.contract:
+            raise ContractMismatch(_difference(self.features, panel.features))
+        eligible = panel.column(self.eligible.name) > 0
+        names = output_names(self.kind)
+        answers = {name: np.full(len(panel), np.nan) for name in names}
+        if eligible.any():
+            X = self.inputs.encode(panel.rows(eligible), self.prior)
+            for name, values in zip(names, self._answers(X), strict=True):
+                answers[name][eligible] = values
+        return answers
+
+    def _answers(self, X: Numbers) -> list[Numbers]:
+        if self.kind == "attrition":
+            return [self.estimator.predict_proba(X)[:, 1]]
+        expected = self.estimator.predict(X)
+        return [expected, *self.estimator.interval_around(expected)]
+
+    def with_golden(self, panel: Panel) -> "FittedModel":
+        """Add golden rows: made-up customers at the quantiles of a panel, nobody in particular."""
+        rows = _quantile_rows(panel)
+        names = list(self.features.names)
+        golden = {"rows": _plain(rows.to_pandas()[names]), "answers": _rounded(self.predict(rows))}
+        return FittedModel(
+            self.kind, self.estimator, self.inputs, self.prior, self.eligible, self.facts, golden
+        )
+
+
+def output_names(kind: str) -> tuple[str, ...]:
+    """Names of the columns that a kind of model predicts."""
+    if kind == "attrition":
+        return ("churn_probability",)
+    return ("lifetime_value", "lifetime_value_low", "lifetime_value_high")
+
+
+def save(model: FittedModel, folder: Path) -> None:
+    """Write a model into a new folder."""
+    folder.mkdir(parents=True)
+    state, boosters = model.estimator.to_state()
+    files = {f"{name}.json": boosting.to_bytes(booster) for name, booster in boosters.items()}
+    for name, raw in files.items():
+        (folder / name).write_bytes(raw)
+    manifest = {
+        "format": FORMAT,
+        "kind": model.kind,
+        "features": model.features.to_list(),
+        "contract": model.features.contract,
+        "eligible": model.eligible.to_dict(),
+        "levels": {name: list(levels) for name, levels in model.inputs.levels.items()},
+        "horizon_days": model.inputs.horizon_days,
+        "gap_days": model.inputs.gap_days,
+        "value_scale": model.inputs.value_scale,
+        "prior": model.prior.to_dict(),
+        "state": state,
+        "facts": dict(model.facts),
+        "golden": dict(model.golden),
+        "sha256": {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()},
+        "versions": {name: version(name) for name in _PACKAGES}
+        | {"xgboost": xgb.__version__, "python": platform.python_version()},
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False)
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def load(folder: Path) -> FittedModel:
+    """Read a model, checking it before and after.
+
+    Raises
+    ------
+    ContractMismatch
+        A file is missing or altered, the format is another version's, or the golden answers differ.
+    """
+    manifest = _manifest(folder)
+    boosters = {
+        name.removesuffix(".json"): boosting.from_bytes(_checked(folder / name, digest))
+        for name, digest in manifest["sha256"].items()
+    }
+    features = FeatureSet.from_list(manifest["features"])
+    levels = {name: tuple(levels) for name, levels in manifest["levels"].items()}
+    model = FittedModel(
+        manifest["kind"],
+        _ESTIMATORS[manifest["kind"]].from_state(manifest["state"], boosters),
+        Inputs(features, levels, manifest["horizon_days"], manifest["gap_days"], manifest["value_scale"]),
+        RepeatBuying.from_dict(manifest["prior"]),
+        Feature.from_dict(manifest["eligible"]),
+        manifest["facts"],
+        manifest["golden"],
+    )
+    _check_golden(model)
+    return model
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise ContractMismatch("The model has no readable manifest.json. Train it again.") from None
+    if manifest.get("format") != FORMAT:
+        raise ContractMismatch(
+            f"The model is of format {manifest.get('format')}, this version reads format {FORMAT}. "
+            "Train it again or use the version that wrote it."
+        )
+    return manifest
+
+
+def _checked(file: Path, digest: str) -> bytes:
+    """Return the bytes of a file whose SHA-256 is as the manifest says."""
+    if file.name != Path(file).name or not file.is_file():
+        raise ContractMismatch(f"The model lacks its file {file.name}. Train it again.")
+    raw = file.read_bytes()
+    if hashlib.sha256(raw).hexdigest() != digest:
+        raise ContractMismatch(f"The model's file {file.name} is not what was written. Train it again.")
+    return raw
+
+
+def _check_golden(model: FittedModel) -> None:
+    """Refuse a model that no longer answers as it did when it was written."""
+    if not model.golden:
+        return
+    frame = pd.DataFrame(model.golden["rows"], columns=list(model.features.names))
+    answers = _rounded(model.predict(panel_from(model, frame)))
+    if answers != model.golden["answers"]:
+        raise ContractMismatch(
+            "The model does not repeat its golden answers here. Its packages may differ from those it was "
+            "trained with: install from the lock, or train it again."
+        )
+
+
+def _rounded(answers: Mapping[str, Numbers]) -> dict[str, list[float | None]]:
+    """To nine digits: other processors may round the last bits of a logarithm differently."""
+    return {
+        name: [None if np.isnan(value) else float(f"{value:.9g}") for value in values]
+        for name, values in answers.items()
+    }
+
+
+def _plain(frame: pd.DataFrame) -> list[list[float | str | None]]:
+    rows = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
+    return [list(row) for row in rows]
+
+
+def _quantile_rows(panel: Panel) -> Panel:
+    """Customers at the quantiles of every feature; codes are taken in turn."""
+    with np.errstate(all="ignore"):
+        filled = ~np.isnan(panel.numbers).all(axis=0)
+        numbers = np.full((len(_GOLDEN_LEVELS), panel.numbers.shape[1]), np.nan)
+        numbers[:, filled] = np.nanquantile(panel.numbers[:, filled], _GOLDEN_LEVELS, axis=0)
+    for position, name in enumerate(panel.features.names):
+        if name in panel.levels:
+            numbers[:, position] = np.arange(len(numbers)) % max(len(panel.levels[name]), 1)
+    n = len(numbers)
+    ids = [f"golden-{i}" for i in range(n)]
+    return Panel(panel.features, ids, np.arange(n), np.zeros(n, np.int64), numbers, panel.levels)
+
+
+def panel_from(model: FittedModel, frame: pd.DataFrame) -> Panel:
+    """Read a frame of feature columns, such as ``Panel.to_pandas`` gives.
+
+    Raises
+    ------
+    ContractMismatch
+        A feature is missing; further columns are ignored.
+    """
+    missing = [name for name in model.features.names if name not in frame.columns]
+    if missing:
+        raise ContractMismatch(
+            f"The model needs {len(model.features)} features; missing: {', '.join(missing[:5])}"
+            f"{' …' if len(missing) > 5 else ''}. Build the frame with features.panel."  # noqa: PLR2004  (a line's worth)
+        )
+    numbers = np.empty((len(frame), len(model.features)))
+    levels: dict[str, list[str]] = {}
+    for position, name in enumerate(model.features.names):
+        if name in model.inputs.levels:
+            codes, found = pd.factorize(frame[name].astype(object), sort=True)
+            numbers[:, position] = np.where(codes < 0, np.nan, codes)
+            levels[name] = [str(level) for level in found]
+        else:
+            numbers[:, position] = frame[name].to_numpy(np.float64, na_value=np.nan)
+    n = len(frame)
+    return Panel(model.features, [""] * n, np.arange(n), np.zeros(n, np.int64), numbers, levels)
+
+
+def _difference(wanted: FeatureSet, given: FeatureSet) -> str:
+    missing, extra = set(wanted.names) - set(given.names), set(given.names) - set(wanted.names)
+    lists = (", ".join(sorted(names)) or "none" for names in (missing, extra))
+    what = "missing: {}; not known to it: {}".format(*lists)
+    return (
+        f"The model was trained on other features ({what}). Train again, or use the build it was trained on."
+    )
+
+
+class PyfuncModel:
+    """What ``mlflow.pyfunc.load_model`` gives to a data scientist."""
+
+    def __init__(self, model: FittedModel) -> None:
+        self.model = model
+
+    def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """Predict every row of a frame of features; NaN where a row is not eligible."""
+        del params
+        return pd.DataFrame(self.model.predict(panel_from(self.model, model_input)), index=model_input.index)
+
+
+def _load_pyfunc(path: str) -> PyfuncModel:
+    """MLflow's entry to the folder."""
+    return PyfuncModel(load(Path(path)))

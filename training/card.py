@@ -1,0 +1,184 @@
+"""The evaluation card: every figure of a model beside its baselines, with intervals, for people to read."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.events import Numbers
+from training import metrics
+from training.intervals import Interval, bootstrap, paired_difference
+
+Metric = Callable[[npt.ArrayLike, npt.ArrayLike], float]
+
+CHURN_METRICS: dict[str, Metric] = {
+    "log_loss": metrics.log_loss,
+    "roc_auc": metrics.roc_auc,
+    "average_precision": metrics.average_precision,
+    "brier": metrics.brier,
+    "expected_calibration_error": metrics.expected_calibration_error,
+    "lift_at_10_percent": metrics.lift_at(0.10),
+}
+VALUE_METRICS: dict[str, Metric] = {
+    "tweedie_deviance": metrics.tweedie_deviance,
+    "normalised_gini": metrics.normalised_gini,
+    "rmse": metrics.rmse,
+    "mae": metrics.mae,
+    "bias": metrics.bias,
+    "decile_wape": metrics.decile_wape,
+}
+RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Predictions of a model and of its rivals for the same rows, with what then happened.
+
+    Attributes
+    ----------
+    kind : str
+        ``attrition`` or ``lifetime-value``.
+    realised : float64 array (n_rows,)
+    customers : int64 array (n_rows,)
+        The customer of each row; intervals resample customers.
+    predicted : float64 array (n_rows,)
+        The model that is judged.
+    rivals : mapping of str to float64 array (n_rows,)
+        Baselines by name, and ``champion`` where there is one.
+    low, high : float64 array (n_rows,) or None
+        The interval of a lifetime value.
+    """
+
+    kind: str
+    realised: Numbers
+    customers: npt.NDArray[np.int64]
+    predicted: Numbers
+    rivals: Mapping[str, Numbers]
+    low: Numbers | None = None
+    high: Numbers | None = None
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """The metrics of this kind; the first is the one that a gate judges by."""
+        return CHURN_METRICS if self.kind == "attrition" else VALUE_METRICS
+
+    def losses(self, predicted: Numbers) -> Numbers:
+        """Loss of every row: what the first metric is the mean of."""
+        row_losses = metrics.log_losses if self.kind == "attrition" else metrics.tweedie_deviances
+        return row_losses(self.realised, predicted)
+
+    def beats(self, rival: str, seed: int) -> Interval:
+        """Mean loss of the model less that of a rival: below zero, the model is better."""
+        return paired_difference(
+            self.losses(self.predicted), self.losses(self.rivals[rival]), self.customers, seed=seed
+        )
+
+
+def write(evidence: Evidence, facts: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Fill in a card.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Predictions for the holdout.
+    facts : mapping
+        What the model was trained on, as plain JSON values.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict
+        Plain JSON values: ``facts``, ``rows``, ``metrics`` (value, low, high for the model and each
+        baseline), ``against`` (difference of the loss), ``deciles`` and, for values, ``interval``.
+    """
+    card: dict[str, Any] = {
+        "kind": evidence.kind,
+        "facts": dict(facts),
+        "rows": len(evidence.realised),
+        "metrics": {
+            "model": _figures(evidence, evidence.predicted, seed),
+            **{name: _figures(evidence, rival, seed) for name, rival in evidence.rivals.items()},
+        },
+        "against": {name: asdict(evidence.beats(name, seed)) for name in evidence.rivals},
+        "deciles": _deciles(evidence),
+    }
+    if evidence.low is not None and evidence.high is not None:
+        card["interval"] = {
+            "nominal": 0.8,
+            "coverage": metrics.interval_coverage(evidence.realised, evidence.low, evidence.high),
+            "above": float(np.mean(evidence.realised > evidence.high)),
+            "below": float(np.mean(evidence.realised < evidence.low)),
+        }
+    return card
+
+
+def _figures(evidence: Evidence, predicted: Numbers, seed: int) -> dict[str, dict[str, float | None]]:
+    figures = {}
+    for name, metric in evidence.metrics.items():
+        interval = bootstrap(
+            metric, evidence.realised, predicted, groups=evidence.customers, resamples=RESAMPLES, seed=seed
+        )
+        figures[name] = {key: _number(value) for key, value in asdict(interval).items()}
+    return figures
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN: a figure that is not defined is null."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _deciles(evidence: Evidence) -> list[dict[str, float]]:
+    """Mean prediction and mean outcome of each tenth of the rows, highest predictions first."""
+    order = np.argsort(-evidence.predicted, kind="stable")
+    tenths = [rows for rows in np.array_split(order, 10) if len(rows)]
+    return [
+        {
+            "rows": len(rows),
+            "predicted": float(evidence.predicted[rows].mean()),
+            "realised": float(evidence.realised[rows].mean()),
+        }
+        for rows in tenths
+    ]
+
+
+def to_markdown(card: Mapping[str, Any]) -> str:
+    """Write a card as one page of Markdown: the figures beside the baselines, then the deciles."""
+    facts = card["facts"]
+    columns = list(card["metrics"])
+    lines = [
+        f"# {facts['business']}: {card['kind']}",
+        "",
+        f"Asked: {facts['asks']}",
+        f"Judged on {card['rows']:,} rows kept from the fit by {facts['split']}.",
+        f"Cutoffs of the holdout: {', '.join(facts['holdout_cutoffs'])}.",
+        f"Cutoffs of the fit that is judged: {', '.join(facts['training_cutoffs'])}.",
+        f"The registered model is the same recipe fitted again to {', '.join(facts['refit_cutoffs'])}.",
+        "",
+        "| " + " | ".join(["figure (95 % interval)", *columns]) + " |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
+    for metric in card["metrics"]["model"]:
+        cells = [_cell(card["metrics"][column][metric]) for column in columns]
+        lines.append("| " + " | ".join([metric, *cells]) + " |")
+    lines += ["", "Mean loss of the model less that of each rival (below zero: the model is better):", ""]
+    lines += [f"- {name}: {_cell(difference)}" for name, difference in card["against"].items()]
+    if "interval" in card:
+        found = card["interval"]
+        lines += ["", f"80 % interval: {found['coverage']:.1%} inside, {found['above']:.1%} above it."]
+    lines += ["", "| tenth | rows | predicted | realised |", "|---|---|---|---|"]
+    lines += [
+        f"| {place} | {tenth['rows']:,} | {tenth['predicted']:.4g} | {tenth['realised']:.4g} |"
+        for place, tenth in enumerate(card["deciles"], start=1)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(figure: Mapping[str, float | None]) -> str:
+    if figure["value"] is None:
+        return "not defined"
+    if figure["low"] is None or figure["high"] is None:
+        return f"{figure['value']:.4g}"
+    return f"{figure['value']:.4g} ({figure['low']:.4g} to {figure['high']:.4g})"

@@ -1,0 +1,62 @@
+"""The promotion gate: a challenger must beat its baselines and the champion where none of them was fitted.
+
+It fails closed: what cannot be judged is refused, and every refusal names its number.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.card import Evidence
+
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate found: it passed if there are no refusals."""
+
+    refusals: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the challenger may become champion."""
+        return not self.refusals
+
+
+def judge(evidence: Evidence, *, fresher: bool, seed: int) -> Verdict:
+    """Compare a challenger with every rival on the same holdout rows.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Predictions of the challenger and its rivals for the holdout.
+    fresher : bool
+        The challenger's training reaches further than the champion's.  A challenger that is as good as the
+        champion (same recipe, same holdout) is then wanted for what it has seen since; otherwise an equal
+        one is refused.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    Verdict
+    """
+    metric = next(iter(evidence.metrics))
+    refusals = []
+    if len(evidence.realised) == 0 or np.unique(evidence.realised).size == 1:
+        refusals.append(f"the holdout has {len(evidence.realised)} rows and one outcome only")
+    if not np.isfinite(evidence.predicted).all():
+        refusals.append("some predictions are not numbers")
+    if refusals:
+        return Verdict(tuple(refusals))
+    for rival in evidence.rivals:
+        difference = evidence.beats(rival, seed)
+        allowed_tie = rival == CHAMPION and fresher
+        if difference.value < 0 or (allowed_tie and difference.value == 0):
+            continue
+        refusals.append(
+            f"{metric} is not better than that of {rival}: difference {difference.value:+.5f} "
+            f"({difference.low:+.5f} to {difference.high:+.5f})"
+        )
+    return Verdict(tuple(refusals))

@@ -1,0 +1,81 @@
+"""Outcomes: the only module that sees the future of a cutoff.
+
+The outcome window is read by the same kernel as the features: an outcome at a cutoff is a feature at the
+end of its window.  What was not known before ``until`` does not count, so a label never rests on a fact
+that reached the business later than the training.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from features import kernel
+from features.events import Bucket, Events, Instants, Numbers
+from features.language import FeatureSet
+from training.questions import ChurnQuestion, Question, ValueQuestion
+
+
+def outcomes(question: Question, bucket: Bucket, cutoffs: Instants, until: int) -> Numbers:
+    """Answer a question for every customer of a bucket at every cutoff.
+
+    Parameters
+    ----------
+    question : Question
+        What is asked.
+    bucket : Bucket
+        The customers and their events.
+    cutoffs : int64 array (n_cutoffs,)
+        Each with its whole outcome window at or before ``until``.
+    until : int
+        The instant of the training: later facts, and facts known later, are not used.
+
+    Returns
+    -------
+    float64 array (n_cutoffs * n_customers,)
+        Cutoffs outermost.  Churn: 1 left, 0 stayed.  Value: discounted margin in currency units.
+
+    Raises
+    ------
+    ValueError
+        An outcome window is not over at ``until``.
+    """
+    ends = cutoffs + question.span
+    if len(ends) and int(ends.max()) > until:
+        raise ValueError("an outcome window is not realised yet: it ends after `until`")
+    if isinstance(question, ChurnQuestion):
+        bought = _look_ahead(question.outcome, bucket, ends, until)[:, 0]
+        return np.asarray(bought == 0, np.float64)
+    if isinstance(question, ValueQuestion):
+        return _margin(question, _look_ahead(question.outcome, bucket, ends, until))
+    raise TypeError(f"no outcome is defined for {type(question).__name__}")
+
+
+def _look_ahead(outcome: FeatureSet, bucket: Bucket, ends: Instants, until: int) -> Numbers:
+    known = {name: _as_known_at(events, until) for name, events in bucket.tables.items()}
+    return kernel.compute(outcome, replace(bucket, tables=known), ends)
+
+
+def _as_known_at(events: Events, until: int) -> Events:
+    """Leave out what was not known before ``until``; the rest counts from when it happened."""
+    if events.known_at is events.at:
+        return events
+    keep = events.known_at < until
+    before = np.zeros(len(keep) + 1, np.int64)
+    np.cumsum(keep, out=before[1:])
+    at = events.at[keep]
+    return Events(
+        before[events.offsets],
+        at,
+        at,
+        {name: values[keep] for name, values in events.columns.items()},
+        events.levels,
+    )
+
+
+def _margin(question: ValueQuestion, sums: Numbers) -> Numbers:
+    """Discounted margin in currency units from the sums of the outcome window in minor units."""
+    margin = sums[:, 0] * question.margin
+    if question.has_cost:
+        amount, costed, cost = sums.T
+        margin = (costed - cost) + (amount - costed) * question.margin
+    return np.asarray(margin * (question.discount / question.minor_units))

@@ -1,0 +1,228 @@
+"""Tracking and registry: the only door to MLflow.
+
+Runs and models go to ``MLFLOW_TRACKING_URI`` where that is set, else to SQLite in the workspace.
+A model is registered as ``<business>-<kind>`` with the aliases ``challenger`` and ``champion``;
+the line of champions is kept on the registered model, so a rollback knows where to go.
+"""
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from features.business import Business
+from features.errors import ModelUnavailable, UserError
+
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+    "OTEL_SDK_DISABLED": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+"""Set before MLflow is imported: nothing is reported, nothing is looked up, no pickle is read."""
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+_LINE = "champions"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version of a model."""
+
+    name: str
+    number: int
+    aliases: tuple[str, ...]
+    run_id: str
+    tags: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        """How the version is written in scores: ``<name>/<number>``."""
+        return f"{self.name}/{self.number}"
+
+
+class Tracking:
+    """The runs and models of one business."""
+
+    def __init__(self, business: Business) -> None:
+        self.business = business
+        own = f"sqlite:///{business.workspace / 'mlflow.db'}"
+        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or own
+        self.is_own = self.uri == own
+
+    @cached_property
+    def client(self) -> Any:
+        """The MLflow client, imported and connected when first needed."""
+        os.environ.update({key: value for key, value in QUIET.items() if key not in os.environ})
+        import mlflow
+
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        logging.getLogger("alembic").setLevel(logging.ERROR)
+        if self.is_own:
+            self.business.workspace.mkdir(parents=True, exist_ok=True)
+        mlflow.set_tracking_uri(self.uri)
+        mlflow.set_registry_uri(self.uri)
+        return mlflow.MlflowClient(self.uri, self.uri)
+
+    def model_name(self, kind: str) -> str:
+        """Return the registered name of a kind of model."""
+        return f"{self.business.business.name}-{kind}"
+
+    @contextmanager
+    def run(self, name: str, *, nested: bool = False) -> Iterator[str]:
+        """Open a run of the business's experiment and give its id."""
+        experiment = self._experiment()
+        import mlflow
+
+        with mlflow.start_run(experiment_id=experiment, run_name=name, nested=nested) as run:
+            yield run.info.run_id
+
+    def _experiment(self) -> str:
+        name = self.business.business.name
+        found = self.client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        place = (self.business.workspace / "artifacts").as_uri() if self.is_own else None
+        return str(self.client.create_experiment(name, artifact_location=place))
+
+    def log(
+        self, params: Mapping[str, Any], figures: Mapping[str, float], documents: Mapping[str, Any]
+    ) -> None:
+        """Log parameters, metrics and documents (text as it is, all else as JSON) to the open run."""
+        import mlflow
+
+        mlflow.log_params(dict(params))
+        mlflow.log_metrics(dict(figures))
+        for name, document in documents.items():
+            text = document if isinstance(document, str) else json.dumps(document, indent=1)
+            mlflow.log_text(text, name)
+
+    def log_dataset(self, name: str, fingerprint: str, rows: int) -> None:
+        """Log which snapshot of the store the open run was trained on, by its fingerprint."""
+        import mlflow
+        from mlflow.data.http_dataset_source import HTTPDatasetSource
+        from mlflow.data.meta_dataset import MetaDataset
+
+        source = HTTPDatasetSource(f"store:{fingerprint}")
+        mlflow.log_input(MetaDataset(source, name=name, digest=fingerprint[:32]), context="training")
+        mlflow.log_param("training_rows", rows)
+
+    def register(self, kind: str, folder: Path, signature: Mapping[str, Mapping[str, str]]) -> Version:
+        """Register a model folder as the newest version and call it challenger.
+
+        Parameters
+        ----------
+        kind : str
+            The kind of model.
+        folder : Path
+            What `training.artifact.save` wrote.
+        signature : mapping
+            ``inputs`` and ``outputs``: name of each column to ``double`` or ``string``.
+        """
+        name = self.model_name(kind)
+        client = self.client
+        import mlflow
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, Schema
+
+        inputs, outputs = (
+            Schema([ColSpec(dtype, column, required=False) for column, dtype in signature[side].items()])
+            for side in ("inputs", "outputs")
+        )
+        with warnings.catch_warnings():
+            # An input example would carry values of customers, or invented ones that mean nothing.
+            warnings.filterwarnings("ignore", message=".*input example was not provided.*")
+            info = mlflow.pyfunc.log_model(
+                name=kind,
+                loader_module="training.artifact",
+                data_path=str(folder),
+                pip_requirements=["holdfast"],
+                signature=ModelSignature(inputs, outputs),
+                registered_model_name=name,
+            )
+        number = int(info.registered_model_version)
+        client.set_registered_model_alias(name, CHALLENGER, number)
+        return self.version(kind, number)
+
+    def note_gate(self, version: Version, refusals: tuple[str, ...]) -> None:
+        """Write on a version what the gate said of it."""
+        said = "; ".join(refusals) or "passed"
+        self.client.set_model_version_tag(version.name, str(version.number), "gate", said)
+
+    def versions(self, kind: str) -> list[Version]:
+        """Every registered version, newest first; none where nothing was registered."""
+        name = self.model_name(kind)
+        found = self.client.search_model_versions(f"name = '{name}'")
+        numbers = sorted((int(version.version) for version in found), reverse=True)
+        return [self.version(kind, number) for number in numbers]
+
+    def version(self, kind: str, number: int) -> Version:
+        """Return one version by its number."""
+        found = self.client.get_model_version(self.model_name(kind), str(number))
+        return _version(found)
+
+    def champion(self, kind: str) -> Version | None:
+        """Return the version that answers now, None where there is none."""
+        from_alias = self.client.get_model_version_by_alias
+        import mlflow
+
+        try:
+            return _version(from_alias(self.model_name(kind), CHAMPION))
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                return None
+            raise ModelUnavailable(f"The registry does not answer: {error.error_code}.") from None
+
+    def folder(self, version: Version) -> Path:
+        """Return the local folder of a version's model, fetched where the registry is remote."""
+        client = self.client
+        import mlflow
+
+        uri = client.get_model_version_download_uri(version.name, str(version.number))
+        place = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
+        manifests = sorted(place.glob("data/*/manifest.json"))
+        if len(manifests) != 1:
+            raise ModelUnavailable(f"{version.text} holds no model folder of Holdfast.")
+        return manifests[0].parent
+
+    def promote(self, kind: str, number: int) -> None:
+        """Make a version the champion and remember the one before."""
+        name = self.model_name(kind)
+        line = [*self._line(name), number]
+        self.client.set_registered_model_tag(name, _LINE, json.dumps(line))
+        self.client.set_registered_model_alias(name, CHAMPION, number)
+        if CHALLENGER in self.version(kind, number).aliases:
+            self.client.delete_registered_model_alias(name, CHALLENGER)
+
+    def rollback(self, kind: str) -> Version:
+        """Make the champion before this one champion again.
+
+        Raises
+        ------
+        UserError
+            There was no champion before this one.
+        """
+        name = self.model_name(kind)
+        line = self._line(name)
+        if len(line) < 2:  # noqa: PLR2004  (this one and the one before)
+            raise UserError(f"{name} has had no champion before this one, so there is nothing to go back to.")
+        self.client.set_registered_model_alias(name, CHAMPION, line[-2])
+        self.client.set_registered_model_tag(name, _LINE, json.dumps(line[:-1]))
+        return self.version(kind, line[-2])
+
+    def _line(self, name: str) -> list[int]:
+        tags = self.client.get_registered_model(name).tags
+        line: list[int] = json.loads(tags.get(_LINE, "[]"))
+        return line
+
+
+def _version(found: Any) -> Version:
+    return Version(found.name, int(found.version), tuple(found.aliases), found.run_id, dict(found.tags))
