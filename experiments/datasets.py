@@ -62,7 +62,7 @@ eligible = "365d"               # asked about: whoever bought within a year befo
 [value]
 horizons      = ["182d"]        # how far ahead a customer is valued
 margin        = 1.0             # no cost in the file: value is revenue, so that it compares with dollars
-discount_rate = 0.10            # by how much a year's wait makes money worth less
+discount_rate = 0.0             # no discount either, for the same reason
 
 [workspace]
 path = ".holdfast"              # where Holdfast keeps what it computes; may be deleted

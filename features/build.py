@@ -1,7 +1,8 @@
 """Build: sources become a new snapshot of the store."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.business import Business
+from features.errors import UserError
 from features.naming import name
 from features.publication import fingerprint, publish, sole_writer, unfinished
 from features.sources import Raw, connect, find, read
@@ -80,9 +82,11 @@ def build(
     UserError
         Another build is running.
     """
+    if n_buckets is not None and n_buckets & (n_buckets - 1):
+        raise ValueError(f"n_buckets is {n_buckets}; expected a power of two")
     store = business.workspace / "store"
     places = [find(business, table) for table in TABLES if table in business.tables]
-    with sole_writer(store), unfinished(store) as folder:
+    with sole_writer(store), _limits(store), unfinished(store) as folder:
         staging, output = folder / "staging", folder / "snapshot"
         staging.mkdir()
         output.mkdir()
@@ -94,6 +98,23 @@ def build(
             manifest = _write(job, tables, n_buckets or _buckets(sum(t.rows_in for t in tables)))
         (output / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
         return BuildReport(publish(store, output), manifest)
+
+
+@contextmanager
+def _limits(store: Path) -> Iterator[None]:
+    """Say what to do where the disk or the memory of the machine does not suffice."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise UserError(
+            "The build needs more memory or more space on the disk than it may use. "
+            "Free some, or give it more memory. The previous snapshot stays."
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"The build stopped: {error.strerror or 'a file cannot be read or written'}. Check the space and "
+            f"the permissions of {store} and of the sources. The previous snapshot stays."
+        ) from None
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -155,8 +176,9 @@ def _write_levels(job: Job, table: Staged) -> None:
             continue
         levels = _levels_name(table, column)
         job.connection.execute(
-            f"CREATE TEMP TABLE {levels} AS SELECT level, CAST(row_number() OVER (ORDER BY level) - 1 AS INTEGER) AS code "
-            f"FROM (SELECT DISTINCT {name(column)} AS level FROM ({table.kept()}) WHERE level IS NOT NULL)"
+            f"CREATE TEMP TABLE {levels} AS "
+            "SELECT level, CAST(row_number() OVER (ORDER BY level) - 1 AS INTEGER) AS code FROM ("
+            f"SELECT DISTINCT {name(column)} AS level FROM ({table.kept()}) WHERE level IS NOT NULL)"
         )
         rows = job.connection.sql(
             f"SELECT level AS {name(column)} FROM {levels} ORDER BY code"

@@ -121,7 +121,7 @@ class Source(_Section):
     """``[tables.X]``: where a table comes from, and which of its columns mean what.
 
     ``columns`` maps our names to the names in the source; ``attributes`` are further columns, by name or with
-    their kind; ``formats`` says how times and money are written where they are not ISO 8601 and plain decimal.
+    their kind; ``formats`` says how times and money are written where not in ISO 8601 and plain decimals.
     """
 
     source: Annotated[str, Field(min_length=1)]

@@ -57,8 +57,8 @@ def header_of(table: str, file: Path) -> Header:
 def trailing_fields(table: str, file: Path, header: Header) -> None:
     """Refuse rows that end in one empty field too many.
 
-    DuckDB drops a last empty field that has no column.  Rows that end in the delimiter are rare, so the file is
-    only parsed here if there is one.
+    DuckDB drops a last empty field that has no column.  Rows that end in the delimiter are rare, so the file
+    is only parsed here if there is one.
 
     Raises
     ------

@@ -72,7 +72,8 @@ def _attribute_problem(table: Table, source: "Source") -> str | None:
         if name in own and kind not in {None, own[name]}:
             return f"{name} is a column of this table and has the kind {own[name]}, not {kind}."
         if lower.setdefault(name.lower(), name) != name:
-            return f"the attribute {name!r} differs from {lower[name.lower()]} only in capital letters. Rename one."
+            other = lower[name.lower()]
+            return f"the attribute {name!r} differs from {other} only in capital letters. Rename one."
         if name not in own and name.lower() in _TAKEN:
             return f"the attribute name {name!r} is taken by the store. Map it under another name in columns."
     return None

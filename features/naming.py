@@ -60,8 +60,8 @@ def require(table: str, mapping: Mapping[str, str], available: Collection[str], 
     for ours, theirs in mapping.items():
         if theirs not in available:
             raise DataError(
-                f"{table}: column {theirs!r} (for {ours}) is not in {where}. {did_you_mean(theirs, available)} "
-                f"Correct columns in [tables.{table}]."
+                f"{table}: column {theirs!r} (for {ours}) is not in {where}. "
+                f"{did_you_mean(theirs, available)} Correct columns in [tables.{table}]."
             )
 
 

@@ -1,6 +1,7 @@
 """PostgreSQL as a source: one query, streamed in Arrow batches into a Parquet file of the staging folder.
 
-The rows are fetched once, so everything later sees the same ones.  The URL may hold a password; it is never shown.
+The rows are fetched once, so everything later sees the same ones.
+The URL may hold a password; it is never shown.
 """
 
 from collections.abc import Iterator

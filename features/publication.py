@@ -1,7 +1,8 @@
 """Publication: a folder of files appears whole or not at all.
 
-A build writes into a folder that no reader looks at, makes sure that the disk has it, moves it among the snapshots
-and only then points ``CURRENT`` at it.  Whatever moment it is killed at, ``CURRENT`` names a whole snapshot.
+A build writes into a folder that no reader looks at, makes sure that the disk has it, moves it among the
+snapshots and only then points ``CURRENT`` at it.
+Whatever moment it is killed at, ``CURRENT`` names a whole snapshot.
 """
 
 import fcntl

@@ -1,7 +1,7 @@
 """Readings: what the raw value of one column becomes, and the reasons to refuse it, as SQL.
 
-Nothing is coerced silently: a value is read as the contract says, or its row is refused with a reason, or, where
-the whole column is of the wrong type, the build stops with a `DataError` that says what to declare.
+Nothing is coerced silently: a value is read as the contract says, or its row is refused with a reason, or,
+where the whole column is of the wrong type, the build stops with a `DataError` that says what to declare.
 
 Local times that a change of the clocks skips are read as if the clocks had not changed yet;
 those that happen twice are read as the second one.
@@ -126,8 +126,9 @@ class Place:
         """SQL of whether the raw value is there and not blank."""
         if not self.is_text:
             return f"{self.raw} IS NOT NULL"
-        # Nearly every text begins after the blank in the alphabet; that is much cheaper to see than a pattern.
-        return f"CASE WHEN {self.raw} >= '!' THEN true ELSE coalesce(NOT regexp_full_match({self.raw}, '\\s*'), false) END"
+        # Nearly every text begins after the blank in the alphabet; that is cheaper to see than a pattern.
+        is_blank = f"regexp_full_match({self.raw}, '\\s*')"
+        return f"CASE WHEN {self.raw} >= '!' THEN true ELSE coalesce(NOT {is_blank}, false) END"
 
     @property
     def trimmed(self) -> str:
@@ -270,7 +271,7 @@ def read_money(place: Place) -> Reading:
     if form == "rounded":
         whole = f"round_even(round({minor}, 6), 0)"
     else:
-        # A double that is the nearest to a whole number of minor units is one; sums of them are off by a little.
+        # A double that is the nearest to whole minor units is whole; sums of such are off by a little.
         fits += f" AND ({whole} / {scale} = {amount} OR abs({minor} - {whole}) <= 0.000001)"
     value = f"CASE WHEN {fits} THEN CAST({whole} AS BIGINT) END"
     currency = place.business.business.currency

@@ -1,7 +1,7 @@
 """Sources: files, globs, folders and databases as rows of raw columns under our names.
 
-Nothing is interpreted here.  CSV and JSON lines are read as text, Parquet keeps its types, a database is read once
-into a Parquet file of the staging folder.  What a column means is decided in `features.checks`.
+Nothing is interpreted here: CSV and JSON lines are read as text, Parquet keeps its types, a database is read
+once into a Parquet file of the staging folder.  What a column means is decided in `features.readings`.
 """
 
 import glob
@@ -148,6 +148,8 @@ def reading(table: str) -> Iterator[None]:
     try:
         yield
     except (duckdb.InvalidInputException, duckdb.IOException, duckdb.ConversionException) as error:
+        if "No space left" in str(error) or "Permission denied" in str(error):
+            raise OSError(None, str(error).rsplit(": ", 1)[-1]) from None
         raise DataError(f"{table}: {_damage(str(error))}") from None
     except duckdb.BinderException as error:
         if "non-record JSON" not in str(error):
@@ -207,8 +209,8 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, place: Place) -> Raw:
             kind = schema.field(theirs).type
             if seen.setdefault(theirs, kind) != kind:
                 raise DataError(
-                    f"{place.table}: column {theirs!r} is {kind} in {file.name} and {seen[theirs]} in the files "
-                    "before it. Write all files with one type."
+                    f"{place.table}: column {theirs!r} is {kind} in {file.name} and {seen[theirs]} in "
+                    "the files before it. Write all files with one type."
                 )
         rows += found
     listed = texts([str(file) for file in place.files])

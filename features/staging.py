@@ -5,7 +5,7 @@ So memory is bounded by a slice, whatever the size of the table.
 """
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,25 +61,20 @@ class Staged:
     @property
     def has_events(self) -> bool:
         """Whether rows carry an event id."""
-        return any(reading.name == "event_id" for reading in self.readings)
+        return any(column.name == "event_id" for column in self.readings)
+
+    @property
+    def every(self) -> str:
+        """SQL of all staged rows, the refused ones too."""
+        return _read(sorted(self.folder.glob("*/*.parquet")))
 
     def rows(self, slices: Collection[int] | None = None) -> str:
-        """SQL of the staged rows of some slices, of all kept ones by default; none may be there."""
-        wanted = "*" if slices is None else None
-        folders = (
-            [self.folder / f"_slice={wanted}"]
-            if wanted
-            else [self.folder / f"_slice={s}" for s in slices or ()]
-        )
-        found = [
-            str(file) for folder in folders for file in sorted(folder.parent.glob(f"{folder.name}/*.parquet"))
-        ]
-        if slices is None:
-            found = [file for file in found if f"_slice={REFUSED_SLICE}/" not in file]
-        if not found:
-            columns = ["customer_id", "event_id", "_at", "_known_at", *self.values, *self.texts]
-            return f"SELECT {', '.join('NULL AS ' + name(c) for c in columns)} WHERE false"
-        return f"SELECT * FROM read_parquet({texts(found)}, hive_partitioning = false)"
+        """SQL of the staged rows of some slices, of all by default, without the refused ones."""
+        every = sorted(self.folder.glob("*/*.parquet"))
+        wanted = {f"_slice={number}" for number in slices or ()}
+        refused = f"_slice={REFUSED_SLICE}"
+        found = [f for f in every if f.parent.name != refused and (slices is None or f.parent.name in wanted)]
+        return _read(found) if found else f"{_read(every[:1])} WHERE false"
 
     def kept(self, slices: Collection[int] | None = None) -> str:
         """SQL of the rows that go into the store: of repeated events one, of contradictory ones none."""
@@ -89,9 +84,15 @@ class Staged:
         return (
             f"WITH staged AS ({self.rows(slices)}) "
             f"SELECT * FROM staged ANTI JOIN {repeated} USING (event_id) UNION ALL "
-            f"SELECT * FROM staged SEMI JOIN {repeated} USING (event_id) ANTI JOIN {used_twice} USING (event_id) "
+            f"SELECT * FROM staged SEMI JOIN {repeated} USING (event_id) "
+            f"ANTI JOIN {used_twice} USING (event_id) "
             "QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY _known_at) = 1"
         )
+
+
+def _read(files: Sequence[Path]) -> str:
+    """SQL of the rows of staged files."""
+    return f"SELECT * FROM read_parquet({texts([str(file) for file in files])}, hive_partitioning = false)"
 
 
 def stage(
@@ -118,7 +119,7 @@ def stage(
         staged = Staged(contract, raw, readings, folder / table, {c: kinds[c] for c in order}, free)
         _divide(connection, business, staged, n_slices)
     _count(connection, staged)
-    _refuse_column(connection, business, staged)
+    _refuse_times(connection, business, staged)
     _find_repeats(connection, staged)
     _refuse_table(staged)
     return staged
@@ -167,17 +168,14 @@ def _kind_of(connection: duckdb.DuckDBPyConnection, column: str, raw: Raw) -> Ki
 
 def _divide(connection: duckdb.DuckDBPyConnection, business: Business, staged: Staged, n_slices: int) -> None:
     """Write the checked rows to one folder for each slice."""
-    columns = [f"{name('v ' + column)} AS {name(column)}" for column in [*staged.values, *staged.texts]]
-    if staged.has_events:
-        columns.append(f"{name('v event_id')} AS event_id")
-    else:
-        columns.append("CAST(NULL AS VARCHAR) AS event_id")
-    columns += [f"{name('naive ' + reading.name)}" for reading in staged.readings if reading.naive]
+    kept = ["customer_id", *(["event_id"] if staged.has_events else []), *staged.values, *staged.texts]
+    columns = [f"{name('v ' + column)} AS {name(column)}" for column in kept]
+    columns += [f"{name('naive ' + column.name)}" for column in staged.readings if column.naive]
     hashed = f"md5_number({name('v customer_id')}) & {n_slices - 1}" if n_slices > 1 else "0"
     rows = typed_rows(business, staged.table, staged.raw, staged.readings)
     staged.folder.mkdir()
     connection.execute(
-        f"COPY (SELECT {name('v customer_id')} AS customer_id, _at, _known_at, _reason, {', '.join(columns)}, "
+        f"COPY (SELECT {', '.join(columns)}, _at, _known_at, _reason, "
         f"CASE WHEN _reason IS NULL THEN CAST({hashed} AS INTEGER) ELSE {REFUSED_SLICE} END AS _slice "
         f"FROM ({rows})) TO {text(str(staged.folder))} "
         "(FORMAT parquet, PARTITION_BY (_slice), OVERWRITE_OR_IGNORE, COMPRESSION lz4)"
@@ -186,51 +184,56 @@ def _divide(connection: duckdb.DuckDBPyConnection, business: Business, staged: S
 
 def _count(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
     """Count all rows and the reasons to refuse some."""
-    every = [str(file) for file in sorted(staged.folder.glob("*/*.parquet"))]
-    if not every:
+    if not any(staged.folder.glob("*/*.parquet")):
         raise DataError(f"{staged.name}: the source has no rows. Correct source in [tables.{staged.name}].")
-    sql = f"SELECT _reason, count(*) FROM read_parquet({texts(every)}, hive_partitioning = false) GROUP BY 1 ORDER BY 1"
+    sql = f"SELECT _reason, count(*) FROM ({staged.every}) GROUP BY 1 ORDER BY 1"
     counts = connection.execute(sql).fetchall()
     staged.rows_in = sum(count for _, count in counts)
     staged.reasons = {reason: count for reason, count in counts if reason is not None}
 
 
-def _refuse_column(connection: duckdb.DuckDBPyConnection, business: Business, staged: Staged) -> None:
-    """Refuse times as text that are all of another form, or with and without a zone in one column."""
-    every = texts([str(file) for file in sorted(staged.folder.glob("*/*.parquet"))])
-    for reading in staged.readings:
-        if reading.naive is None:
+def _refuse_times(connection: duckdb.DuckDBPyConnection, business: Business, staged: Staged) -> None:
+    """Refuse a column of text whose times are of another form, or partly with and partly without a zone."""
+    for column in (r for r in staged.readings if r.kind is Kind.TIME and r.trimmed):
+        if staged.reasons.get(f"{column.name} is not a time", 0) > MOST_REJECTED * staged.rows_in:
+            raise _other_form(connection, business, staged, column.name)
+        if column.naive is None:
             continue
-        mark = name(f"naive {reading.name}")
+        mark = name(f"naive {column.name}")
         row = connection.execute(
-            f"SELECT count(*) FILTER ({mark}), count(*) FILTER (NOT {mark}) "
-            f"FROM read_parquet({every}, hive_partitioning = false)"
+            f"SELECT count(*) FILTER ({mark}), count(*) FILTER (NOT {mark}) FROM ({staged.every})"
         ).fetchone()
         naive, aware = row or (0, 0)
         if naive and aware:
             raise DataError(
-                f"{staged.name}: {naive} times in {reading.name} carry no zone and {aware} do. "
+                f"{staged.name}: {naive} times in {column.name} carry no zone and {aware} do. "
                 "Write all of them with a zone, or none."
             )
         if naive and business.business.timezone is None:
-            raise no_timezone(staged.name, reading.name)
-        if staged.reasons.get(f"{reading.name} is not a time", 0) > MOST_REJECTED * staged.rows_in:
-            raise _undeclared_format(connection, staged, reading.name)
+            raise no_timezone(staged.name, column.name)
 
 
-def _undeclared_format(connection: duckdb.DuckDBPyConnection, staged: Staged, column: str) -> DataError:
-    """Return the error of times in a form that must be declared: shows their shape, never a value."""
-    shape = f"regexp_replace(regexp_replace({name(column)}, '[0-9]', 'd', 'g'), '[^\\W\\dd_TZ]', 'a', 'g')"
-    count = staged.reasons[f"{column} is not a time"]
+def _other_form(
+    connection: duckdb.DuckDBPyConnection, business: Business, staged: Staged, column: str
+) -> DataError:
+    """Return the error of times in another form than expected: shows their shape, never a value."""
+    reason = f"{column} is not a time"
+    shape = name(column)
+    for pattern, mark in (("[\\p{L}\\p{M}]", "a"), ("\\p{N}", "d"), ("[^ad /.:,;+()_-]", "?")):
+        shape = f"regexp_replace({shape}, '{pattern}', '{mark}', 'g')"
+    rows = typed_rows(business, staged.table, staged.raw, staged.readings)
     row = connection.execute(
-        f"SELECT left(regexp_replace({name(column)}, '[0-9]', 'd', 'g'), 0) || {shape}, count(*) "
-        f"FROM ({staged.raw.relation}) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1"
+        f"SELECT left({shape}, 40), count(*) FROM ({rows}) WHERE _reason = {text(reason)} "
+        "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1"
     ).fetchone()
-    found = str(row[0])[:40] if row else ""
+    shown = row[0] if row else ""
+    declared = business.tables[staged.name].formats.get(column)
+    expected = f"not of the declared format {declared!r}" if declared else "not ISO 8601 (such as 2024-12-31)"
     return DataError(
-        f"{staged.name}: {count} of {staged.rows_in} times in {column} are not ISO 8601 (such as 2024-12-31); "
-        f'most have the shape {found!r}. Declare it: add formats = {{ {column} = "%d/%m/%Y" }} '
-        f'(or "%m/%d/%Y", "epoch_seconds", …) to [tables.{staged.name}].'
+        f"{staged.name}: {staged.reasons[reason]} of {staged.rows_in} times in {column} are {expected}; "
+        f"most have the shape {shown!r}. Declare it: "
+        f'formats = {{ {column} = "%d/%m/%Y" }} (or "%m/%d/%Y", "epoch_seconds", …) '
+        f"in [tables.{staged.name}]."
     )
 
 
@@ -250,11 +253,13 @@ def _find_repeats(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None
     content = ", ".join(name(column) for column in ["customer_id", "_at", *staged.values, *staged.texts])
     connection.execute(
         f"CREATE TEMP TABLE {used_twice} AS SELECT event_id, count(*) AS n FROM ({rows}) "
-        f"SEMI JOIN {repeated} USING (event_id) GROUP BY event_id HAVING count(DISTINCT struct_pack({content})) > 1"
+        f"SEMI JOIN {repeated} USING (event_id) GROUP BY event_id "
+        f"HAVING count(DISTINCT struct_pack({content})) > 1"
     )
     row = connection.execute(
-        f"SELECT (SELECT count(*) FROM {repeated}), (SELECT count(*) FROM ({rows}) SEMI JOIN {repeated} "
-        f"USING (event_id)), (SELECT count(*) FROM {used_twice}), (SELECT coalesce(sum(n), 0) FROM {used_twice})"
+        f"SELECT (SELECT count(*) FROM {repeated}), "
+        f"(SELECT count(*) FROM ({rows}) SEMI JOIN {repeated} USING (event_id)), "
+        f"(SELECT count(*) FROM {used_twice}), (SELECT coalesce(sum(n), 0) FROM {used_twice})"
     ).fetchone()
     ids, in_all, ids_used_twice, refused = row or (0, 0, 0, 0)
     staged.has_repeats = ids > 0
@@ -266,12 +271,13 @@ def _find_repeats(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None
 def _refuse_repeated_facts(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
     """Refuse a table of customers that says two things of one customer at one time."""
     row = connection.execute(
-        f"SELECT count(*) FROM (SELECT 1 FROM ({staged.rows()}) GROUP BY customer_id, _at HAVING count(*) > 1)"
+        "SELECT count(*) FROM ("
+        f"SELECT 1 FROM ({staged.rows()}) GROUP BY customer_id, _at HAVING count(*) > 1)"
     ).fetchone()
     if row and row[0]:
         raise DataError(
-            f"customers: {row[0]} customers have more than one row for the same valid_from. Expected one row for each "
-            "customer_id, or for each customer_id and valid_from. Remove the others, or map valid_from."
+            f"customers: {row[0]} customers have more than one row for the same valid_from. Expected one "
+            "for each customer_id, or for each customer_id and valid_from. Remove others, or map valid_from."
         )
 
 
@@ -282,7 +288,8 @@ def _refuse_table(staged: Staged) -> None:
         listed = "; ".join(f"{reason}: {count}" for reason, count in reasons)
         raise DataError(
             f"{staged.name}: {staged.rejected} of {staged.rows_in} rows break the contract, more than "
-            f"{MOST_REJECTED:.0%}. {listed}. Correct the source, or its columns and formats in [tables.{staged.name}]."
+            f"{MOST_REJECTED:.0%}. {listed}. "
+            f"Correct the source, or its columns and formats in [tables.{staged.name}]."
         )
 
 
@@ -296,14 +303,13 @@ def write_rejected(
     DataError
         The source has changed since it was checked.
     """
-    raw = ", ".join(
-        f"CAST({name(reading.name)} AS VARCHAR) AS {name(reading.name)}" for reading in staged.readings
-    )
+    raw = ", ".join(f"CAST({name(r.name)} AS VARCHAR) AS {name(r.name)}" for r in staged.readings)
     rows = typed_rows(business, staged.table, staged.raw, staged.readings)
     reason = "_reason"
     if USED_TWICE in staged.reasons:
         used_twice = name(f"used twice {staged.name}")
-        reason = f"coalesce(_reason, CASE WHEN {name('v event_id')} IN (SELECT event_id FROM {used_twice}) THEN {text(USED_TWICE)} END)"
+        is_one = f"{name('v event_id')} IN (SELECT event_id FROM {used_twice})"
+        reason = f"coalesce(_reason, CASE WHEN {is_one} THEN {text(USED_TWICE)} END)"
     sql = (
         f"SELECT _row AS row, _why AS reason, {raw} FROM (SELECT *, {reason} AS _why "
         f"FROM (SELECT row_number() OVER () AS _row, * FROM ({rows}))) WHERE _why IS NOT NULL ORDER BY _row"

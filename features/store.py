@@ -6,7 +6,7 @@
     <workspace>/store/snapshots/<name>/
         manifest.json                              counts, kinds, and what the snapshot was built from
         customers/NNNN.parquet                     customer_id: the customers of a bucket, sorted
-        <table>/NNNN.parquet                       customer (position above), at, known_at (if any came late), values
+        <table>/NNNN.parquet                       customer (position above), at, known_at (if late), values
         profile/NNNN.parquet                       the same for the rows of the table customers
         levels/<table>.<column>.parquet            sorted values of a category; a code is a position here
         rejected/<table>.parquet                   row, reason, and the raw columns as text
@@ -52,8 +52,8 @@ class TableRecord:
 class Manifest:
     """What a snapshot is: the content of ``manifest.json``.
 
-    ``observed_until``, ``first_at`` and ``last_at`` are instants; ``fingerprint`` is the SHA-256 of the hashes of all
-    files, so two snapshots with one fingerprint hold the same bytes.
+    ``observed_until``, ``first_at`` and ``last_at`` are instants; ``fingerprint`` is the SHA-256 of the
+    hashes of all files, so two snapshots with one fingerprint hold the same bytes.
     """
 
     name: str
@@ -83,7 +83,8 @@ class Manifest:
         data: dict[str, Any] = json.loads(text)
         if data.get("format") != FORMAT:
             raise UserError(
-                f"The store has the format {data.get('format')}; this version reads {FORMAT}. Run `holdfast build`."
+                f"The store has the format {data.get('format')}; this version reads {FORMAT}. "
+                "Run `holdfast build`."
             )
         tables = {name: TableRecord(**record) for name, record in data.pop("tables").items()}
         return cls(tables=tables, **data)
@@ -192,8 +193,8 @@ class Store:
         index : int
             Which bucket, from 0 to ``n_buckets - 1``.
         columns : mapping of str to collection of str
-            For each table that is wanted the value columns that are wanted; a table that the business does not
-            have is absent from the answer.
+            For each table that is wanted the value columns that are wanted; a table that the business does
+            not have is absent from the answer.
 
         Returns
         -------

@@ -25,7 +25,10 @@ STOP_SECONDS = 2.0
 class Scores(Protocol):
     """What answers: `serving.scorer.Scorer`."""
 
-    kinds: Mapping[str, Mapping[str, Kind]]
+    @property
+    def kinds(self) -> Mapping[str, Mapping[str, Kind]]:
+        """How each column that the models read is kept, by table."""
+        ...
 
     def score(self, bucket: Bucket, cutoff: int, scored_at: int) -> pa.Table:
         """Return one row per customer of the bucket, in its order."""

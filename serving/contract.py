@@ -21,7 +21,7 @@ from features.events import NULL_CODE, Bucket, Events, arrange
 from features.tables import TABLES, Kind, Table
 from features.windows import to_datetime
 from serving.documents import Problems, Repeated, RequestRejected, parse
-from serving.values import Reader, Unreadable, attribute, identifier, readers
+from serving.values import Reader, Unreadable, attribute, has_offset, identifier, readers
 
 EVENT_TABLES = tuple(name for name in TABLES if name not in {"customers", "market"})
 """The tables whose rows a customer of a request may carry."""
@@ -48,12 +48,16 @@ class ScoreRequest:
 
 @dataclass(frozen=True)
 class _Plan:
-    """How the rows of one table are read: the reader of every legal field, and the columns that are kept."""
+    """How the rows of one table are read: the reader of every legal field, and the columns that are kept.
+
+    ``times`` are those that may come without an offset.
+    """
 
     table: Table
     readers: Mapping[str, Reader]
     required: frozenset[str]
     kept: tuple[str, ...]
+    times: frozenset[str]
     attributes: Mapping[str, Kind | None]
 
 
@@ -154,6 +158,7 @@ class _Reading:
         self._plans = plans
         self._problems = problems
         self._ids: list[str] = []
+        self._with_offset: dict[str, set[bool]] = {}
         self._rows: dict[str, list[tuple[int, dict[str, object]]]] = {name: [] for name in plans}
 
     def customer(self, position: int, given: object) -> None:
@@ -175,7 +180,10 @@ class _Reading:
 
     def bucket(self, mapped: frozenset[str]) -> Bucket:
         """Arrange what was read as the store would; tables that the business does not have are left out."""
-        tables = {name: self._arranged(name) for name, rows in self._rows.items() if rows and name in mapped}
+        for column, seen in self._with_offset.items():
+            if len(seen) > 1:
+                self._problems.add(f"customers[*].{column}", "has an offset in some rows and none in others")
+        tables = {name: self._arranged(name) for name in self._rows if name in mapped}
         self._problems.settle()
         return Bucket(self._ids, tables)
 
@@ -217,10 +225,18 @@ class _Reading:
                 except Unreadable as reason:
                     self._problems.add(f"{path()}.{name}", str(reason))
                     values[name] = _REFUSED
+        self._note_offsets(plan, row, values)
         for name in plan.required:
             if values.get(name) is None:
                 self._problems.add(f"{path()}.{name}", "is required")
         return values
+
+    def _note_offsets(self, plan: _Plan, row: Mapping[str, object], values: Mapping[str, object]) -> None:
+        """Remember which columns of times come with an offset; one column must be of one kind."""
+        for name in plan.times:
+            if values.get(name, _REFUSED) is not _REFUSED:
+                seen = self._with_offset.setdefault(f"{plan.table.name}.{name}", set())
+                seen.add(has_offset(row[name]))
 
     def _arranged(self, name: str) -> Events:
         """Arrange the rows of one table."""
@@ -297,7 +313,15 @@ def _plan(
         legal[name] = attribute if kind is None else by_kind[kind]
     mapped = set() if source is None else set(source.mapping)
     kept = [name for name in legal if name in mapped or name in {table.at, "known_at"}]
-    return _Plan(table, legal, frozenset(required), tuple(n for n in kept if n != "customer_id"), attributes)
+    zoned = business.business.timezone is not None
+    return _Plan(
+        table,
+        legal,
+        frozenset(required),
+        tuple(name for name in kept if name != "customer_id"),
+        frozenset(name for name, kind in own.items() if zoned and kind is Kind.TIME),
+        attributes,
+    )
 
 
 def _document(

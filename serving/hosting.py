@@ -58,10 +58,10 @@ def launch(settings: Settings, business: Business) -> tuple[list[str], dict[str,
     home = business.workspace / "bentoml"
     home.mkdir(parents=True, exist_ok=True)
     root = str(Path(__file__).resolve().parent.parent)
-    command = [sys.executable, "-m", "bentoml", "serve", SERVICE, "--working-dir", root]
+    command = [sys.executable, "-m", "bentoml", "serve", SERVICE, "--quiet", "--working-dir", root]
     command += ["--host", settings.host, "--port", str(settings.port)]
     # BentoML would write to the user's home; small requests are served best by one math thread.
-    own = {"BENTOML_HOME": str(home), "BENTOML_QUIET": "true", "OMP_NUM_THREADS": "1"}
+    own = {"BENTOML_HOME": str(home), "OMP_NUM_THREADS": "1"}
     return command, {**os.environ, **QUIET_ENVIRONMENT, **own, **settings.environment()}
 
 

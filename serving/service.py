@@ -11,7 +11,7 @@ Nothing is read or opened when this module is imported: that happens when a work
 
 import os
 
-from serving.settings import QUIET_ENVIRONMENT, Settings, read
+from serving.settings import QUIET_ENVIRONMENT, Settings, read, score_url
 
 os.environ.update(QUIET_ENVIRONMENT)
 
@@ -19,6 +19,7 @@ import bentoml
 from starlette.applications import Starlette
 
 from features.business import Business, load
+from features.errors import ModelUnavailable
 from serving import logs
 from serving.api import ROUTES, Service, application
 from serving.champion import Champion, Scores
@@ -31,14 +32,26 @@ from serving.scores import connect
 class ChampionRegistry:
     """Champions of a business, from its model registry.
 
-    The scorer is imported when it is asked for: a service without a model starts in a second.
+    The scorer is imported when there is something to score with.
     """
 
     def __init__(self, business: Business) -> None:
         self._business = business
 
     def version(self) -> str:
-        """Name the champion without loading it."""
+        """Name the champion without loading it.
+
+        Raises
+        ------
+        ModelUnavailable
+            There is none.
+        """
+        if (
+            not os.environ.get("MLFLOW_TRACKING_URI")
+            and not (self._business.workspace / "mlflow.db").exists()
+        ):
+            # Asking MLflow means importing it, which makes the first answers of the process wait.
+            raise ModelUnavailable("No model has been trained yet. Run `holdfast train`.")
         from serving.scorer import Scorer
 
         return Scorer.champion(self._business)
@@ -80,20 +93,10 @@ class Switch:
 
 def build(settings: Settings, business: Business) -> Starlette:
     """Build the application for the settings."""
-    scores = connect(score_url(settings, business))
+    scores = connect(score_url(settings.scores, business))
     champion = Champion(ChampionRegistry(business), scores, settings.poll_seconds)
     limits = Limits(settings.max_customers, settings.max_events)
     return application(Service(business, champion, scores, limits))
-
-
-def score_url(settings: Settings, business: Business) -> str:
-    """Return where scores are looked up; a relative SQLite path is relative to business.toml."""
-    if settings.scores is None:
-        return f"sqlite:///{business.workspace / 'scores.db'}"
-    url = settings.scores.reveal()
-    if url.startswith("sqlite:///"):
-        return f"sqlite:///{business.folder / url.removeprefix('sqlite:///')}"
-    return url
 
 
 def _observed() -> Observe:

@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from features.business import Business
 from features.errors import UserError, did_you_mean
 
 PREFIX = "HOLDFAST_"
@@ -182,3 +183,13 @@ _READERS: dict[str, Callable[[str, str], object]] = {
     "poll_seconds": _seconds,
     "log_level": _level,
 }
+
+
+def score_url(scores: Secret | None, business: Business) -> str:
+    """Return where scores are looked up; a relative SQLite path is relative to business.toml."""
+    if scores is None:
+        return f"sqlite:///{business.workspace / 'scores.db'}"
+    url = scores.reveal()
+    if url.startswith("sqlite:///"):
+        return f"sqlite:///{business.folder / url.removeprefix('sqlite:///')}"
+    return url

@@ -112,6 +112,11 @@ def time(value: object, zone: ZoneInfo | None) -> int:
     return to_instant(moment.replace(tzinfo=UTC) - min(offset for offset in offsets if offset is not None))
 
 
+def has_offset(value: object) -> bool:
+    """Whether a time that can be read says its offset."""
+    return datetime.fromisoformat(str(value)).tzinfo is not None
+
+
 def money(value: object, minor_digits: int) -> int:
     """Read an amount in currency units as a whole number of minor units, exactly.
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from features.events import Numbers
 from training import metrics
-from training.intervals import Interval, bootstrap, paired_difference
+from training.intervals import Interval, paired_difference, percentiles, resample
 
 Metric = Callable[[npt.ArrayLike, npt.ArrayLike], float]
 
@@ -29,7 +29,9 @@ VALUE_METRICS: dict[str, Metric] = {
     "bias": metrics.bias,
     "decile_wape": metrics.decile_wape,
 }
-RESAMPLES = 200
+_LEVEL = 0.95
+_RESAMPLES, _ROWS_IN_ALL = (100, 500), 2_000_000
+"""More rows need fewer draws for equally steady intervals of what is steadier itself."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +96,13 @@ def write(evidence: Evidence, facts: Mapping[str, Any], seed: int) -> dict[str, 
         Plain JSON values: ``facts``, ``rows``, ``metrics`` (value, low, high for the model and each
         baseline), ``against`` (difference of the loss), ``deciles`` and, for values, ``interval``.
     """
+    figures = _figures(evidence, seed)
     card: dict[str, Any] = {
         "kind": evidence.kind,
         "facts": dict(facts),
         "rows": len(evidence.realised),
-        "metrics": {
-            "model": _figures(evidence, evidence.predicted, seed),
-            **{name: _figures(evidence, rival, seed) for name, rival in evidence.rivals.items()},
-        },
-        "against": {name: asdict(evidence.beats(name, seed)) for name in evidence.rivals},
+        "metrics": {name: _intervals(evidence, found) for name, found in figures.items()},
+        "against": {name: _intervals(evidence, figures["model"] - figures[name]) for name in evidence.rivals},
         "deciles": _deciles(evidence),
     }
     if evidence.low is not None and evidence.high is not None:
@@ -115,14 +115,25 @@ def write(evidence: Evidence, facts: Mapping[str, Any], seed: int) -> dict[str, 
     return card
 
 
-def _figures(evidence: Evidence, predicted: Numbers, seed: int) -> dict[str, dict[str, float | None]]:
-    figures = {}
-    for name, metric in evidence.metrics.items():
-        interval = bootstrap(
-            metric, evidence.realised, predicted, groups=evidence.customers, resamples=RESAMPLES, seed=seed
-        )
-        figures[name] = {key: _number(value) for key, value in asdict(interval).items()}
-    return figures
+def _figures(evidence: Evidence, seed: int) -> dict[str, Numbers]:
+    """Every metric of the model and each rival, (1 + n_resamples, n_metrics): the rows as they are first."""
+    n = len(evidence.realised)
+    resamples = int(np.clip(_ROWS_IN_ALL // max(n, 1), *_RESAMPLES))
+    predictions = {"model": evidence.predicted, **evidence.rivals}
+    figures: dict[str, list[list[float]]] = {name: [] for name in predictions}
+    for rows in (np.arange(n), *resample(n, evidence.customers, resamples, seed)):
+        for name, predicted in predictions.items():
+            realised, said = evidence.realised[rows], predicted[rows]
+            figures[name].append([metric(realised, said) for metric in evidence.metrics.values()])
+    return {name: np.array(found) for name, found in figures.items()}
+
+
+def _intervals(evidence: Evidence, figures: Numbers) -> dict[str, dict[str, float | None]]:
+    found = {}
+    for position, name in enumerate(evidence.metrics):
+        interval = percentiles(float(figures[0, position]), figures[1:, position], _LEVEL)
+        found[name] = {key: _number(value) for key, value in asdict(interval).items()}
+    return found
 
 
 def _number(value: float) -> float | None:
@@ -147,7 +158,6 @@ def _deciles(evidence: Evidence) -> list[dict[str, float]]:
 def to_markdown(card: Mapping[str, Any]) -> str:
     """Write a card as one page of Markdown: the figures beside the baselines, then the deciles."""
     facts = card["facts"]
-    columns = list(card["metrics"])
     lines = [
         f"# {facts['business']}: {card['kind']}",
         "",
@@ -157,14 +167,8 @@ def to_markdown(card: Mapping[str, Any]) -> str:
         f"Cutoffs of the fit that is judged: {', '.join(facts['training_cutoffs'])}.",
         f"The registered model is the same recipe fitted again to {', '.join(facts['refit_cutoffs'])}.",
         "",
-        "| " + " | ".join(["figure (95 % interval)", *columns]) + " |",
-        "|---" * (len(columns) + 1) + "|",
+        to_table(card),
     ]
-    for metric in card["metrics"]["model"]:
-        cells = [_cell(card["metrics"][column][metric]) for column in columns]
-        lines.append("| " + " | ".join([metric, *cells]) + " |")
-    lines += ["", "Mean loss of the model less that of each rival (below zero: the model is better):", ""]
-    lines += [f"- {name}: {_cell(difference)}" for name, difference in card["against"].items()]
     if "interval" in card:
         found = card["interval"]
         lines += ["", f"80 % interval: {found['coverage']:.1%} inside, {found['above']:.1%} above it."]
@@ -174,6 +178,22 @@ def to_markdown(card: Mapping[str, Any]) -> str:
         for place, tenth in enumerate(card["deciles"], start=1)
     ]
     return "\n".join(lines) + "\n"
+
+
+def to_table(card: Mapping[str, Any]) -> str:
+    """Write the figures of a card: the model, each rival, and the model less each rival.
+
+    A difference whose interval does not hold zero is more than chance.
+    """
+    rivals = list(card["against"])
+    header = ["figure (95 % interval)", "model", *rivals, *(f"model - {rival}" for rival in rivals)]
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    for metric, figure in card["metrics"]["model"].items():
+        cells = [_cell(figure)]
+        cells += [_cell(card["metrics"][rival][metric]) for rival in rivals]
+        cells += [_cell(card["against"][rival][metric]) for rival in rivals]
+        lines.append("| " + " | ".join([metric, *cells]) + " |")
+    return "\n".join(lines)
 
 
 def _cell(figure: Mapping[str, float | None]) -> str:

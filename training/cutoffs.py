@@ -33,7 +33,7 @@ class CutoffPlan:
     training : tuple of int
         Cutoffs of the fit that is judged, oldest first.
     holdout : tuple of int
-        Cutoffs that judge it; those of ``training`` where customers are split.
+        The newest realised cutoff, which judges it; where customers are split, by those kept from the fit.
     refit : tuple of int
         Every realised cutoff: those of the fit that is registered.
     split : Split
@@ -79,7 +79,7 @@ def plan_cutoffs(first: int, until: int, span: int) -> CutoffPlan:
     refit = _backwards(newest, earliest)
     purged = newest - span
     if purged < earliest:
-        return CutoffPlan(refit, refit, refit, Split.CUSTOMERS)
+        return CutoffPlan(refit, (newest,), refit, Split.CUSTOMERS)
     return CutoffPlan(_backwards(purged, earliest), (newest,), refit, Split.TIME)
 
 

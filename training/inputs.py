@@ -54,14 +54,11 @@ class RepeatBuying:
     def silence(self, panel: Panel, gap_days: float, horizon_days: float) -> Numbers:
         """P(buys nothing in the outcome window), shape (n_rows,).
 
-        A purchase in the gap does not break the silence.  The log-probability of silence throughout gap and
-        horizon is taken in proportion to the horizon: an approximation, corrected by the fitted level.
+        A purchase in the gap does not break the silence, but may be the last one.
         """
         x, t_x, T, _ = histories(panel)
-        throughout = self.rhythm.probability_no_purchase(gap_days + horizon_days, x, t_x, T)
-        if gap_days:
-            throughout = throughout ** (horizon_days / (gap_days + horizon_days))
-        return np.clip(throughout, _SAFE, 1 - _SAFE)
+        silent = self.rhythm.probability_no_purchase(horizon_days, x, t_x, T, gap_days=gap_days)
+        return np.clip(silent, _SAFE, 1 - _SAFE)
 
     def amount(self, panel: Panel, gap_days: float, horizon_days: float) -> Numbers:
         """Return the expected amount in the outcome window, in minor units, shape (n_rows,)."""

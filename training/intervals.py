@@ -4,7 +4,7 @@ The customer is what is drawn, never the row: a customer asked about at three cu
 into a resample or none, because their rows tell much the same story (Efron 1979; Field and Welsh 2007).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +43,9 @@ def bootstrap(
     level: float = 0.95,
     seed: int,
 ) -> Interval:
-    """Interval of a metric.
+    """Interval of a metric: a share ``level`` of the figures of ``resamples`` draws with replacement.
+
+    Ends are NaN where over 5 % of the resamples leave the metric undefined (say, hardly any churner).
 
     Parameters
     ----------
@@ -53,17 +55,6 @@ def bootstrap(
         What happened and what was said.
     groups : array_like of shape (n_rows,), optional
         The customer of each row; by default every row is a customer of its own.
-    resamples : int
-        How many times customers are drawn, with replacement.
-    level : float
-        Share of resamples inside the interval.
-    seed : int
-        Same seed, same interval.
-
-    Returns
-    -------
-    Interval
-        Ends are NaN where over 5 % of the resamples leave the metric undefined (say, hardly any churner).
 
     Examples
     --------
@@ -73,14 +64,20 @@ def bootstrap(
     True
     """
     outcome, said = np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
-    order, first, size = _rows_of_customers(len(outcome), groups)
-    outcome, said = outcome[order], said[order]
-    figures = np.empty(_checked(resamples, level))
+    draws = resample(len(outcome), groups, _checked(resamples, level), seed)
+    figures = np.array([metric(outcome[rows], said[rows]) for rows in draws])
+    return percentiles(float(metric(outcome, said)), figures, level)
+
+
+def resample(n_rows: int, groups: ArrayLike | None, resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
+    """Draw customers with replacement, each with all of its rows, and yield the positions of the rows.
+
+    Several figures of several models, computed from one draw, differ by the models alone.
+    """
+    order, first, size = _rows_of_customers(n_rows, groups)
     generator = np.random.default_rng(seed)
-    for i in range(resamples):
-        rows = _drawn_rows(generator, first, size)
-        figures[i] = metric(outcome[rows], said[rows])
-    return _percentiles(float(metric(outcome, said)), figures, level)
+    for _ in range(resamples):
+        yield order[_drawn_rows(generator, first, size)]
 
 
 def paired_difference(
@@ -120,7 +117,7 @@ def paired_difference(
     for i in range(resamples):
         drawn = generator.integers(len(first), size=len(first))
         figures[i] = totals[drawn].sum() / size[drawn].sum()
-    return _percentiles(float(totals.sum() / size.sum()), figures, level)
+    return percentiles(float(totals.sum() / size.sum()), figures, level)
 
 
 def _checked(resamples: int, level: float) -> int:
@@ -154,7 +151,8 @@ def _drawn_rows(
     return np.repeat(first[drawn] - before, sizes) + np.arange(int(sizes.sum()))
 
 
-def _percentiles(value: float, figures: Floats, level: float) -> Interval:
+def percentiles(value: float, figures: Floats, level: float) -> Interval:
+    """Return a figure with the range that holds a share ``level`` of its resampled values."""
     defined = figures[~np.isnan(figures)]
     if np.isnan(value) or len(defined) < _ENOUGH_DEFINED * len(figures):
         return Interval(value, float("nan"), float("nan"))

@@ -158,20 +158,10 @@ def _priors(store: Store, examples: Examples, until: int, progress: Progress) ->
 
 
 def _value_scale(shop: Workshop) -> float:
-    """Discounted margin of a minor unit of amount: realised where lines carry costs, else as declared."""
-    for question in shop.questions:
-        if isinstance(question, ValueQuestion):
-            rate = _realised_margin(shop) if question.has_cost else question.margin
-            return question.scale(rate)
-    return 1.0
-
-
-def _realised_margin(shop: Workshop) -> float:
-    """(amount - cost) / amount of the year before the newest refit cutoff, at least one percent."""
+    """Discounted margin of a minor unit of amount, as of the newest refit cutoff."""
     newest = shop.examples.at(shop.plan.refit[-1:]).panel
-    amount = newest.column("lines_amount_total_365d").sum()
-    cost = newest.column("lines_cost_total_365d").sum()
-    return float(np.clip(1 - cost / amount if amount > 0 else 1.0, 0.01, 1.0))
+    values = [question for question in shop.questions if isinstance(question, ValueQuestion)]
+    return values[0].scale(values[0].margin_on(newest)) if values else 1.0
 
 
 @dataclass(frozen=True)
@@ -290,10 +280,16 @@ def _facts(shop: Workshop, judged: Judged) -> dict[str, Any]:
         "holdout_cutoffs": [to_text(cutoff) for cutoff in plan.holdout],
         "refit_cutoffs": [to_text(cutoff) for cutoff in plan.refit],
         "training_rows": len(shop.examples.panel),
+        "mean_outcome": _mean_outcome(shop, judged.fit.recipe),
         "features": len(judged.fit.inputs.features),
         "seed": shop.settings.seed,
         "parameters": dict(judged.parameters),
     }
+
+
+def _mean_outcome(shop: Workshop, made: Recipe) -> float:
+    """Churn rate, or mean value, of the eligible at the refit cutoffs."""
+    return float(made.eligible(shop.examples.at(shop.plan.refit)).answers[made.kind].mean())
 
 
 def _parameters(facts: Mapping[str, Any], judged: Judged) -> dict[str, Any]:

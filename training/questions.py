@@ -7,13 +7,17 @@ same language but read from the outcome window ``[cutoff + gap, cutoff + gap + h
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from features.business import Business
 from features.errors import QuestionError
 from features.language import Feature, FeatureSet, count, total
+from features.panel import Panel
 from features.transactions import LINES, PURCHASES
 from features.windows import Duration
 
 _LESS_THAN_ANY_COST = -1e300
+_LEAST_MARGIN = 0.01
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,13 @@ class ValueQuestion(Question):
     def scale(self, margin: float) -> float:
         """What one minor unit of amount is worth here, given the margin on it (0 to 1)."""
         return margin * self.discount / self.minor_units
+
+    def margin_on(self, panel: Panel) -> float:
+        """Margin as a share of amount: realised in the year before the cutoffs where lines carry costs."""
+        if not self.has_cost:
+            return self.margin
+        amount, cost = (panel.column(f"lines_{name}_total_365d").sum() for name in ("amount", "cost"))
+        return float(np.clip(1 - cost / amount if amount > 0 else 1.0, _LEAST_MARGIN, 1.0))
 
     @property
     def discount(self) -> float:

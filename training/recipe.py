@@ -115,8 +115,9 @@ def split(examples: Examples, plan: CutoffPlan) -> tuple[Examples, Examples]:
     if plan.split is Split.TIME:
         return examples.at(plan.training), examples.at(plan.holdout)
     kept = _kept_customers(examples.panel.customer_ids)[examples.panel.customers]
-    in_plan = np.isin(examples.panel.cutoffs, list(plan.training))
-    return examples.rows(in_plan & ~kept), examples.rows(in_plan & kept)
+    in_training = np.isin(examples.panel.cutoffs, list(plan.training))
+    in_holdout = np.isin(examples.panel.cutoffs, list(plan.holdout))
+    return examples.rows(in_training & ~kept), examples.rows(in_holdout & kept)
 
 
 def _kept_customers(customer_ids: Sequence[str]) -> npt.NDArray[np.bool_]:

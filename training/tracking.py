@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -196,30 +196,43 @@ class Tracking:
     def promote(self, kind: str, number: int) -> None:
         """Make a version the champion and remember the one before."""
         name = self.model_name(kind)
-        line = [*self._line(name), number]
+        line = [*self._line(kind), number]
         self.client.set_registered_model_tag(name, _LINE, json.dumps(line))
         self.client.set_registered_model_alias(name, CHAMPION, number)
         if CHALLENGER in self.version(kind, number).aliases:
             self.client.delete_registered_model_alias(name, CHALLENGER)
 
-    def rollback(self, kind: str) -> Version:
-        """Make the champion before this one champion again.
+    def rollback(self, kinds: Sequence[str]) -> list[Version]:
+        """Make the champions before these champions again, all of them or none.
 
         Raises
         ------
         UserError
-            There was no champion before this one.
+            A kind had no champion before this one.
         """
-        name = self.model_name(kind)
-        line = self._line(name)
-        if len(line) < 2:  # noqa: PLR2004  (this one and the one before)
-            raise UserError(f"{name} has had no champion before this one, so there is nothing to go back to.")
-        self.client.set_registered_model_alias(name, CHAMPION, line[-2])
-        self.client.set_registered_model_tag(name, _LINE, json.dumps(line[:-1]))
-        return self.version(kind, line[-2])
+        lines = {kind: self._line(kind) for kind in kinds}
+        for kind, line in lines.items():
+            if len(line) < 2:  # noqa: PLR2004  (this one and the one before)
+                raise UserError(
+                    f"{self.model_name(kind)} has had no champion before this one: nothing to go back to."
+                )
+        for kind, line in lines.items():
+            name = self.model_name(kind)
+            self.client.set_registered_model_alias(name, CHAMPION, line[-2])
+            self.client.set_registered_model_tag(name, _LINE, json.dumps(line[:-1]))
+        return [self.version(kind, line[-2]) for kind, line in lines.items()]
 
-    def _line(self, name: str) -> list[int]:
-        tags = self.client.get_registered_model(name).tags
+    def _line(self, kind: str) -> list[int]:
+        """Numbers of the champions so far, the present one last."""
+        client = self.client
+        import mlflow
+
+        try:
+            tags = client.get_registered_model(self.model_name(kind)).tags
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return []
         line: list[int] = json.loads(tags.get(_LINE, "[]"))
         return line
 

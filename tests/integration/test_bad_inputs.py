@@ -167,6 +167,7 @@ def test_currencies_without_minor_units_have_no_decimals(tmp_path):
         ("1704153600 1704153601", "dddddddddd"),
         ("20240102 20240103", "dddddddd"),
         (f"{SECRET} {SECRET}", "aaaaaa-dddd"),
+        ("Müller,★ Müller,★".replace(",", ";"), "aaaaaa;?"),
     ],
 )
 def test_a_column_of_undeclared_times_stops_the_build_and_shows_only_their_shape(tmp_path, dates, shape):
@@ -174,6 +175,13 @@ def test_a_column_of_undeclared_times_stops_the_build_and_shows_only_their_shape
     message = refused(csv_shop(tmp_path, rows), r"purchases: 2 of 2 times in purchased_at are not ISO 8601")
     assert repr(shape) in message
     assert "formats = { purchased_at = " in message
+
+
+def test_a_column_of_other_times_than_declared_stops_the_build_and_shows_only_their_shape(tmp_path):
+    rows = "".join(f"{SECRET},2024-01-{n:02d},1\n" for n in range(1, 9))
+    business = csv_shop(tmp_path, rows, formats={"purchased_at": "%d/%m/%Y"})
+    message = refused(business, r"8 of 8 times in purchased_at are not of the declared format '%d/%m/%Y'")
+    assert "'dddd-dd-dd'" in message
 
 
 @pytest.mark.parametrize(
@@ -357,7 +365,9 @@ def test_an_event_at_or_after_observed_until_is_refused(tmp_path):
 
 
 def test_an_event_that_comes_twice_is_counted_once(tmp_path):
-    rows = "a,2024-01-01,1,e1,\nb,2024-01-01,1,e2,\na,2024-01-01,1.00,e1,2024-03-01\na,2024-01-01,1,,\na,2024-01-01,1,,\n"
+    rows = (
+        "a,2024-01-01,1,e1,\nb,2024-01-01,1,e2,\na,2024-01-01,1.00,e1,2024-03-01\n" + "a,2024-01-01,1,,\n" * 2
+    )
     business = csv_shop(
         tmp_path,
         rows,

@@ -1,4 +1,4 @@
-"""A build that is killed at any moment leaves the old snapshot or the new one, and the next build clears up."""
+"""A build killed at any moment leaves the old snapshot or the new one, and the next build clears up."""
 
 import multiprocessing
 import os
@@ -91,7 +91,7 @@ def test_a_build_that_is_killed_at_any_time_leaves_the_old_or_the_new_snapshot(b
         say(business, old + 1)
         process = processes.Process(target=build_and_die, args=(str(business.path), 0))
         process.start()
-        time.sleep(0.05 + 1.2 * whole * step / 12)
+        time.sleep((1.5 * whole + 0.2) * step / 12)
         process.kill()
         process.join(30)
         now = amount_read(business)

@@ -131,6 +131,9 @@ def test_a_gap_is_left_out_of_value_and_of_silence():
         for days, gap in ((120, 0), (90, 30))
     )
     assert after_gap > throughout
+    model = BtydChurn(horizon_days=90, gap_days=30).fit(HISTORY)
+    direct = model.model_.probability_no_purchase(90, *HISTORY[:, :3].T, gap_days=30)
+    assert (model.predict_proba(HISTORY)[:, 1] == direct).all()
 
 
 def test_columns_are_found_by_their_position():

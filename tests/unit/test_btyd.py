@@ -212,6 +212,19 @@ def test_populations_at_the_edge_of_the_model_are_fitted_and_answered(shop):
     assert silent.mean() == pytest.approx(shop.probability_no_purchase(90, *history).mean(), abs=0.05)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_small_shops_of_any_kind_are_fitted(seed):
+    rng = np.random.default_rng(seed)
+    n = rng.integers(1, rng.integers(2, 30), 60)
+    spend = GammaGamma.fit(n, np.exp(rng.normal(3, rng.uniform(0, 2), 60)))
+    assert (spend.expected_mean([0, 5], [0.0, 30.0]) > 0).all()
+    x = np.floor(rng.exponential(rng.uniform(0.3, 5), 30))
+    T = rng.integers(1, 400, 30)
+    t_x = np.where(x > 0, np.floor(T * rng.random(30) ** rng.uniform(0.2, 5)), 0)
+    expected = BgNbd.fit(x, t_x, T).expected_purchases(365, x, t_x, T)
+    assert (np.isfinite(expected) & (expected >= 0)).all()
+
+
 def test_equal_spends_are_fitted_to_their_mean():
     spend = GammaGamma.fit(np.arange(1, 21), np.full(20, 7.0))
     assert spend.expected_mean([1, 0], [7.0, 0.0]) == pytest.approx([7.0, 7.0], rel=1e-3)
@@ -239,6 +252,23 @@ def test_the_closed_form_of_expected_purchases_is_the_sum_of_its_terms(shop):
     z = np.array([0.01, 0.5, 0.9, 0.3, 0.6, 0.5])
     assert shop._purchases_while_active(x, z) == pytest.approx(shop._sum_of_terms(x, z), rel=1e-7)
     assert shop._still_active(x, z) == pytest.approx(1 - shop._sum_of_terms(x, z, leaving=True), rel=1e-7)
+
+
+@pytest.mark.parametrize("history", [(0.0, 0.0, 200.0), (3.0, 150.0, 200.0), (8.0, 40.0, 300.0)])
+def test_silence_behind_a_gap_is_the_integral_over_all_chances_of_leaving(history):
+    x, _, T = history
+    gap, horizon, seen = 45.0, 120.0, SHOP.alpha + T
+    chances = stats.beta(SHOP.a, SHOP.b + x)
+
+    def buys(root):  # active after the gap, and then not silent; rates integrated in closed form
+        p = root**5
+        active, silent_too = ((seen / (seen + p * gap + days)) ** (SHOP.r + x) for days in (0.0, horizon))
+        return (active - silent_too) * chances.pdf(p) * 5 * root**4
+
+    columns = [[part] for part in history]
+    buying = SHOP.probability_alive(*columns)[0] * integrate.fixed_quad(buys, 0, 1, n=300)[0]
+    silent = SHOP.probability_no_purchase(horizon, *columns, gap_days=gap)[0]
+    assert silent == pytest.approx(1 - buying, rel=1e-7)
 
 
 def test_one_purchase_means_alive_but_not_likely_to_buy():

@@ -14,6 +14,11 @@ from features.windows import days, parse_instant
 PURCHASES = {"purchases": {"source": "p.csv", "columns": COLUMNS}}
 
 
+def with_keys(**keys):
+    """The file with further keys for the purchases."""
+    return toml_of({"purchases": PURCHASES["purchases"] | keys})
+
+
 def loaded(folder, text):
     path = folder / "business.toml"
     path.write_text(text, encoding="utf-8")
@@ -32,7 +37,7 @@ def test_the_documented_file_is_read(tmp_path):
 
         [tables.purchases]
         source  = "transactions.parquet"
-        columns = { customer_id = "customer_id", purchased_at = "date", amount = "amount", quantity = "quantity" }
+        columns = { customer_id = "customer_id", purchased_at = "date", amount = "amount", quantity = "n" }
 
         [tables.customers]
         source  = "customers.csv"
@@ -92,22 +97,43 @@ def test_a_loaded_business_does_not_change(tmp_path):
     [
         ("[business\n", r"not valid TOML: .*line 1"),
         (toml_of(PURCHASES, nme="x"), r"business.nme: unknown key. Did you mean name\?"),
-        (toml_of(PURCHASES, rest='[churn]\nhorizn = "90d"'), r"churn.horizn: unknown key. Did you mean horizon\?"),
+        (
+            toml_of(PURCHASES, rest='[churn]\nhorizn = "90d"'),
+            r"churn.horizn: unknown key. Did you mean horizon\?",
+        ),
         (toml_of(PURCHASES, rest="[chrun]"), r"chrun: unknown key. Did you mean churn\?"),
         (toml_of(PURCHASES, rest="[value]\nmargn = 1"), r"value.margn: unknown key. Did you mean margin\?"),
-        (toml_of(PURCHASES, rest='[workspace]\npth = "x"'), r"workspace.pth: unknown key. Did you mean path\?"),
+        (
+            toml_of(PURCHASES, rest='[workspace]\npth = "x"'),
+            r"workspace.pth: unknown key. Did you mean path\?",
+        ),
         (toml_of(PURCHASES, rest="[workspace]\npath = 3"), r"workspace: expected a section with path"),
         ('path = "x"\n' + toml_of(PURCHASES), r"path: unknown key"),
         ('workspace = "x"\n' + toml_of(PURCHASES), r"workspace: expected a section"),
-        (toml_of({"purchases": {"sorce": "p.csv"}}), r"tables.purchases.sorce: unknown key. Did you mean source\?|missing"),
+        (
+            toml_of({"purchases": {"sorce": "p.csv"}}),
+            r"tables.purchases.sorce: unknown key. Did you mean source\?|missing",
+        ),
         (toml_of({"purchases": {"columns": COLUMNS}}), r"tables.purchases.source: missing"),
-        (toml_of({"purchase": {"source": "p"}}), r"tables.purchase: there is no such table. Did you mean purchases\?"),
+        (
+            toml_of({"purchase": {"source": "p"}}),
+            r"tables.purchase: there is no such table. Did you mean purchases\?",
+        ),
         (toml_of({"market": {"source": "p"}} | PURCHASES), r"tables.market: this version does not read"),
         (toml_of({}), r"tables: (missing|needs)"),
-        (toml_of({"customers": {"source": "p", "columns": {"customer_id": "id"}}}), r"needs \[tables.purchases\]"),
-        (toml_of(PURCHASES, rest='[churn]\nhorizon = "90 days"'), r"churn.horizon: '90 days' is not a duration.*'90d'"),
+        (
+            toml_of({"customers": {"source": "p", "columns": {"customer_id": "id"}}}),
+            r"needs \[tables.purchases\]",
+        ),
+        (
+            toml_of(PURCHASES, rest='[churn]\nhorizon = "90 days"'),
+            r"churn.horizon: '90 days' is not a duration.*'90d'",
+        ),
         (toml_of(PURCHASES, rest="[churn]\nhorizon = 90"), r"churn.horizon: '90' is not a duration"),
-        (toml_of(PURCHASES, rest='[churn]\nhorizon = "0d"'), r"churn.horizon: The length must be more than zero"),
+        (
+            toml_of(PURCHASES, rest='[churn]\nhorizon = "0d"'),
+            r"churn.horizon: The length must be more than zero",
+        ),
         (toml_of(PURCHASES, rest='[churn]\ngap = "-1d"'), r"churn.gap: '-1d' is not a duration"),
         (toml_of(PURCHASES, rest='[churn]\nkind = "quiet"'), r"churn.kind: .*'silence' or 'exit'"),
         (toml_of(PURCHASES, rest="[value]\nhorizons = []"), r"value.horizons"),
@@ -116,30 +142,37 @@ def test_a_loaded_business_does_not_change(tmp_path):
         (toml_of(PURCHASES, rest="[value]\nmargin = 30"), r"value.margin"),
         (toml_of(PURCHASES, currency="usd"), r"business.currency: 'usd' is not an ISO 4217"),
         (toml_of(PURCHASES, currency="XYZ"), r"business.currency: 'XYZ' is not an ISO 4217"),
-        (toml_of(PURCHASES, timezone="Europe/Berlln"), r"Europe/Berlln' is not a known timezone. Did you mean Europe/Berlin"),
+        (
+            toml_of(PURCHASES, timezone="Europe/Berlln"),
+            r"Europe/Berlln' is not a known timezone. Did you mean Europe/Berlin",
+        ),
         (toml_of(PURCHASES, observed_until="soon"), r"observed_until: 'soon' is not a date or time"),
         (toml_of(PURCHASES, observed_until=3), r"observed_until: expected a date or time"),
-        (toml_of({"purchases": {"source": "p", "columns": {"customer_id": "id", "purchased_at": "d"}}}),
-         r"tables.purchases: columns: amount is required. Add amount ="),
-        (toml_of({"purchases": {"source": "p", "columns": COLUMNS | {"ammount": "x"}}}),
-         r"columns: ammount is not a column of this table. Did you mean amount\?.*attributes = "),
-        (toml_of({"purchases": PURCHASES["purchases"] | {"formats": {"amuont": "minor"}}}), r"formats: amuont is not"),
-        (toml_of({"purchases": PURCHASES["purchases"] | {"formats": {"customer_id": "minor"}}}), r"customer_id is not"),
-        (toml_of({"purchases": PURCHASES["purchases"] | {"formats": {"amount": "cents"}}}), r"'cents' is not a format"),
-        (toml_of({"purchases": PURCHASES["purchases"] | {"formats": {"purchased_at": "%Q"}}}), r"'%Q' is not a format"),
-        (toml_of({"purchases": PURCHASES["purchases"] | {"formats": {"purchased_at": "epoch_second"}}}),
-         r"Did you mean epoch_seconds\?"),
-        (toml_of({"purchases": PURCHASES["purchases"] | {"attributes": ["Monthly Charge"]}}),
-         r"'Monthly Charge' is not a plain name"),
-        (toml_of({"purchases": PURCHASES["purchases"] | {"attributes": ["at"]}}), r"'at' is taken by the store"),
-        (toml_of({"purchases": PURCHASES["purchases"] | {"attributes": ["Amount"]}}), r"'Amount' differs from amount only"),
-        (toml_of({"purchases": PURCHASES["purchases"] | {"attributes": ["a", "A"]}}), r"'A' differs from a only"),
-        (toml_of({"purchases": PURCHASES["purchases"] | {"attributes": {"channel": "number"}}}),
-         r"channel is a column of this table and has the kind category, not number"),
-        (toml_of({"purchases": PURCHASES["purchases"] | {"attributes": {"x": "colour"}}}), r"attributes.*'category'"),
-        (toml_of({"purchases": PURCHASES["purchases"] | {"table": "x"}}), r"table and query go with a postgresql"),
+        (
+            toml_of({"purchases": {"source": "p", "columns": {"customer_id": "id", "purchased_at": "d"}}}),
+            r"tables.purchases: columns: amount is required. Add amount =",
+        ),
+        (
+            toml_of({"purchases": {"source": "p", "columns": COLUMNS | {"ammount": "x"}}}),
+            r"columns: ammount is not a column of this table. Did you mean amount\?.*attributes = ",
+        ),
+        (with_keys(formats={"amuont": "minor"}), r"formats: amuont is not"),
+        (with_keys(formats={"customer_id": "minor"}), r"customer_id is not"),
+        (with_keys(formats={"amount": "cents"}), r"'cents' is not a format"),
+        (with_keys(formats={"purchased_at": "%Q"}), r"'%Q' is not a format"),
+        (with_keys(formats={"purchased_at": "epoch_second"}), r"Did you mean epoch_seconds\?"),
+        (with_keys(attributes=["Monthly Charge"]), r"'Monthly Charge' is not a plain name"),
+        (with_keys(attributes=["at"]), r"'at' is taken by the store"),
+        (with_keys(attributes=["Amount"]), r"'Amount' differs from amount only"),
+        (with_keys(attributes=["a", "A"]), r"'A' differs from a only"),
+        (
+            with_keys(attributes={"channel": "number"}),
+            r"channel is a column of this table and has the kind category, not number",
+        ),
+        (with_keys(attributes={"x": "colour"}), r"attributes.*'category'"),
+        (with_keys(table="x"), r"table and query go with a postgresql"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_is_answered_with_what_could(tmp_path, text, match):
     with pytest.raises(BusinessError, match=match) as caught:
         loaded(tmp_path, text)

@@ -97,7 +97,7 @@ def test_a_request_equals_the_arrangement_of_its_rows_whatever_their_order(tmp_p
     wanted = arrange(TABLES["purchases"], 3, np.array([row[0] for row in rows], np.int64), columns)
     assert asked.offsets.tolist() == wanted.offsets.tolist()
     assert asked.at.tobytes() == wanted.at.tobytes()
-    for name in wanted.columns if rows else ():
+    for name in wanted.columns:
         assert asked.columns[name].tobytes() == wanted.columns[name].tobytes()
 
 
@@ -119,6 +119,20 @@ def test_the_same_customer_twice_is_two_rows_in_order(contract):
     )
     assert list(asked.bucket.customer_ids) == ["c", "c", "b"]
     assert asked.bucket.events("purchases").offsets.tolist() == [0, 1, 1, 1]
+
+
+def test_a_table_that_nobody_fills_still_has_its_columns(contract):
+    bucket = ask(contract, {"customer_id": "c"}).bucket
+    assert {name: len(events.at) for name, events in bucket.tables.items()} == {
+        "customers": 0,
+        "purchases": 0,
+    }
+    columns = bucket.tables["purchases"].columns
+    assert {name: str(column.dtype) for name, column in columns.items()} == {
+        "amount": "float64",
+        "quantity": "float64",
+        "channel": "int32",
+    }
 
 
 def test_an_event_id_with_the_same_content_counts_once_however_it_is_written(contract):
@@ -146,7 +160,7 @@ def test_what_the_business_does_not_map_is_checked_and_then_ignored(contract):
         contract,
         {"customer_id": "c", "contacts": [contact], "purchases": [{**BOUGHT, "cost": 1, "order_id": "o"}]},
     )
-    assert set(asked.bucket.tables) == {"customers", "purchases"} - {"customers"}
+    assert set(asked.bucket.tables) == {"customers", "purchases"}
     assert set(asked.bucket.tables["purchases"].columns) == {"amount", "quantity", "channel"}
     assert list(refusal(contract, {"customer_id": "c", "contacts": [{**contact, "kind": 3}]})) == [
         "customers[0].contacts[0].kind"
@@ -278,6 +292,14 @@ def test_a_time_without_an_offset_needs_the_timezone_of_the_business(contract, t
     berlin = Contract(business(tmp_path / "berlin", timezone="Europe/Berlin"))
     at = ask(berlin, naive).bucket.events("purchases").at
     assert at.tolist() == [parse_instant("2024-01-05T09:00Z")]
+
+
+def test_times_with_and_without_an_offset_in_one_column_are_refused_as_in_a_source(tmp_path):
+    berlin = Contract(business(tmp_path, timezone="Europe/Berlin"))
+    naive = {"purchased_at": "2024-01-05T10:00:00", "amount": 1}
+    customers = [{"customer_id": "a", "purchases": [BOUGHT]}, {"customer_id": "b", "purchases": [naive]}]
+    assert list(refusal(berlin, *customers)) == ["customers[*].purchases.purchased_at"]
+    assert len(ask(berlin, customers[1], cutoff="2024-02-01T00:00:00Z").bucket) == 1
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)

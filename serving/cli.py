@@ -1,0 +1,208 @@
+"""The command line: ``holdfast VERB business.toml``.
+
+Exit codes: 0 done · 1 our bug · 2 yours to fix · 3 a quality bar or promotion gate refused.
+What a person reads goes to standard output as a table, or as one JSON document with ``--json``;
+progress and errors go to standard error.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from features.errors import HoldfastError
+
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "BENTOML_DO_NOT_TRACK": "True", "OTEL_SDK_DISABLED": "true"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+    arguments = parser().parse_args(argv)
+    from serving import verbs
+
+    try:
+        answer = getattr(verbs, arguments.verb.replace("-", "_"))(arguments)
+    except HoldfastError as error:
+        return _failed(error, as_json=arguments.json)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    _say(answer, as_json=arguments.json)
+    return int(answer.exit_code)
+
+
+def _failed(error: HoldfastError, *, as_json: bool) -> int:
+    """Say what went wrong, for a person or a machine."""
+    if as_json:
+        print(json.dumps({"error": {"code": type(error).__name__, "message": str(error)}}))
+    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _say(answer: Any, *, as_json: bool) -> None:
+    """Print an answer."""
+    if as_json:
+        print(json.dumps(answer.data, indent=1, allow_nan=False))
+    else:
+        print(answer.text)
+    if answer.complaint:
+        print(answer.complaint, file=sys.stderr)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe every verb, each with an example that a test runs."""
+    top = argparse.ArgumentParser(
+        prog="holdfast",
+        description="Which customers leave, why, what they are worth, and what to do about it.",
+        epilog="Exit codes: 0 done, 1 our bug, 2 yours to fix, 3 a quality bar or promotion gate refused.",
+    )
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    _data_verbs(verbs)
+    _model_verbs(verbs)
+    _answer_verbs(verbs)
+    _other_verbs(verbs)
+    return top
+
+
+def _verb(
+    verbs: Any, name: str, says: str, example: str, *, business: bool = True
+) -> argparse.ArgumentParser:
+    found: argparse.ArgumentParser = verbs.add_parser(
+        name, help=says, description=says[0].upper() + says[1:] + ".", epilog=f"Example: holdfast {example}"
+    )
+    if business:
+        found.add_argument("business", type=Path, help="the business.toml")
+    found.add_argument("--json", action="store_true", help="answer with one JSON document")
+    return found
+
+
+def _data_verbs(verbs: Any) -> None:
+    _verb(verbs, "build", "read the sources into the store", "build business.toml")
+    simulate = _verb(
+        verbs,
+        "simulate",
+        "write a made-up business whose truth is known",
+        "simulate demo --customers 2000 --seed 1",
+        business=False,
+    )
+    simulate.add_argument("folder", type=Path, metavar="DIR", help="a new or empty folder")
+    simulate.add_argument("--customers", type=_positive, default=2000, help="how many (default 2000)")
+    simulate.add_argument("--seed", type=int, default=0, help="same seed, same files (default 0)")
+    dataset = _verb(
+        verbs,
+        "dataset",
+        "write a public data set as tables and a business.toml",
+        "dataset cdnow --from downloads --to cdnow",
+        business=False,
+    )
+    dataset.add_argument("name", metavar="NAME", help="cdnow")
+    dataset.add_argument("--from", dest="source", type=Path, required=True, help="the file or its folder")
+    dataset.add_argument("--to", dest="target", type=Path, required=True, help="a new or empty folder")
+
+
+def _model_verbs(verbs: Any) -> None:
+    train = _verb(verbs, "train", "train, judge, register and promote models", "train business.toml")
+    train.add_argument(
+        "--model", default="attrition,lifetime-value", help="which, with commas between (default: all)"
+    )
+    train.add_argument("--until", type=_instant, help="as if today were then: nothing later is used")
+    train.add_argument(
+        "--trials", type=_natural, default=0, help="hyperparameter sets to try after the defaults (default 0)"
+    )
+    train.add_argument("--seed", type=int, default=0, help="same seed, same model bytes (default 0)")
+    train.add_argument(
+        "--promote",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="make it champion if the gate passes it (default)",
+    )
+    _verb(verbs, "models", "list the registered models", "models business.toml")
+    promote = _verb(verbs, "promote", "make the challengers champions", "promote business.toml")
+    rollback = _verb(
+        verbs, "rollback", "make the champions before these champions again", "rollback business.toml"
+    )
+    for command in (promote, rollback):
+        command.add_argument("--model", default=None, help="which, with commas between (default: all)")
+
+
+def _answer_verbs(verbs: Any) -> None:
+    score = _verb(
+        verbs, "score", "score every customer", "score business.toml --cutoff 1998-01-01 --out scores"
+    )
+    score.add_argument("--cutoff", type=_instant, help="first instant of the future (default: newest)")
+    score.add_argument(
+        "--out", help="a folder for Parquet, or the URL of the score table: sqlite:///… or postgresql://…"
+    )
+    score.add_argument("--engine", choices=["local"], default="local", help="what computes (default local)")
+    evaluate = _verb(
+        verbs,
+        "evaluate",
+        "compare the scores of a cutoff with what then happened",
+        "evaluate business.toml --cutoff 1998-01-01",
+    )
+    evaluate.add_argument("--cutoff", type=_instant, required=True, help="the cutoff that was scored")
+    serve = _verb(verbs, "serve", "answer over HTTP until stopped", "serve business.toml --port 3000")
+    serve.add_argument("--host", default=None, help="address to listen on (default 127.0.0.1)")
+    serve.add_argument("--port", type=_positive, default=None, help="port to listen on (default 3000)")
+
+
+def _other_verbs(verbs: Any) -> None:
+    keys = _verb(
+        verbs,
+        "keys",
+        "make, list and revoke the keys of the service",
+        "keys create shop --scopes score,lookup --business business.toml",
+        business=False,
+    )
+    keys.add_argument(
+        "words", nargs="*", metavar="create NAME | list | revoke NAME", help="what to do, and whose key it is"
+    )
+    keys.add_argument("--scopes", default="score,lookup", help="of score, lookup, admin (default: first two)")
+    keys.add_argument("--expires", type=_instant, help="when it ends (default: never)")
+    keys.add_argument(
+        "--business",
+        type=Path,
+        default=Path("business.toml"),
+        help="default: the business.toml here",
+    )
+    doctor = _verb(
+        verbs,
+        "doctor",
+        "check versions, names, reachability and that nothing phones home",
+        "doctor business.toml",
+        business=False,
+    )
+    doctor.add_argument("business", type=Path, nargs="?", help="also check this business")
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _natural(text: str) -> int:
+    if (number := int(text)) < 0:
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return number
+
+
+def _instant(text: str) -> int:
+    from features.errors import UserError
+    from features.windows import parse_instant
+
+    try:
+        return parse_instant(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""Scores of customers: the champions' answers to a bucket, put together as one record each.
+
+A batch, a request and Spark hand in the same kind of bucket and get the same bytes for the same events.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from features.business import Business
+from features.errors import ContractMismatch, ModelUnavailable
+from features.events import Bucket, Numbers
+from features.panel import Panel, panel_of
+from features.store import Store
+from features.tables import TABLES, Kind
+from features.transactions import REPEAT_FEATURES
+from training.artifact import FittedModel, load
+from training.tracking import Tracking, Version
+
+ATTRITION, LIFETIME_VALUE = KINDS = ("attrition", "lifetime-value")
+
+COST_SHARE = 0.055
+"""Cost of acting as a share of the mean value: contact 1 and incentive 10 on a value of 200, as in EMPC
+(Verbraken, Verbeke and Baesens 2013); used until a business declares its own actions."""
+ACCEPTANCE = 0.3
+"""Share of leavers whom an offer keeps: the mean of EMPC's Beta(6, 14)."""
+
+_NEVER, _TOO_LONG_AGO = "has never bought", "has not bought within {}"
+_DAYS, _TENURE, _SINCE, _ = REPEAT_FEATURES.names
+_YEAR_DAYS, _QUARTER_DAYS = 365, 90
+_SLIPPING_GAPS = 2
+
+SCORE_SCHEMA = pa.schema(
+    [
+        pa.field("customer_id", pa.string(), nullable=False),
+        pa.field("cutoff", pa.timestamp("us", "UTC"), nullable=False),
+        pa.field("scored_at", pa.timestamp("us", "UTC"), nullable=False),
+        pa.field("eligible", pa.bool_(), nullable=False),
+        ("not_scored_because", pa.string()),
+        ("churn_probability", pa.float64()),
+        ("churn_percentile", pa.float64()),
+        ("lifecycle", pa.string()),
+        ("value_horizon_days", pa.int32()),
+        ("lifetime_value", pa.float64()),
+        ("lifetime_value_low", pa.float64()),
+        ("lifetime_value_high", pa.float64()),
+        ("value_at_risk", pa.float64()),
+        ("risk_band", pa.string()),
+        ("model_attrition", pa.string()),
+        ("model_lifetime_value", pa.string()),
+    ]
+)
+"""The columns of a score; the percentile is filled in where the whole base is known."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """The champions of a business, ready to answer.
+
+    Attributes
+    ----------
+    attrition, lifetime_value : FittedModel
+    versions : mapping of str to Version
+        By kind of model.
+    kinds : mapping of str to mapping of str to Kind
+        The columns that the models read, by table, and how each is read.
+    """
+
+    attrition: FittedModel
+    lifetime_value: FittedModel
+    versions: Mapping[str, Version]
+    kinds: Mapping[str, Mapping[str, Kind]]
+
+    @classmethod
+    def champion(cls, business: Business) -> str:
+        """Name the champions that would be loaded, without loading them.
+
+        Raises
+        ------
+        ModelUnavailable
+            A kind of model has no champion.
+        """
+        return " ".join(version.text for version in _champions(Tracking(business)).values())
+
+    @classmethod
+    def load(cls, business: Business) -> "Scorer":
+        """Load and check the champions.
+
+        Raises
+        ------
+        ModelUnavailable
+            A kind of model has no champion.
+        ContractMismatch
+            A model is damaged, or the two were trained on different features.
+        """
+        tracking = Tracking(business)
+        versions = _champions(tracking)
+        models = {kind: load(tracking.folder(version)) for kind, version in versions.items()}
+        attrition, value = models[ATTRITION], models[LIFETIME_VALUE]
+        if attrition.features.contract != value.features.contract:
+            raise ContractMismatch(
+                "The two champions were trained on different features. Train both again, or roll one back."
+            )
+        return cls(attrition, value, versions, _kinds(business, attrition))
+
+    def columns(self) -> dict[str, frozenset[str]]:
+        """Return the columns that the models read, by table."""
+        return dict(self.attrition.features.columns)
+
+    def score(self, bucket: Bucket, cutoff: int, scored_at: int) -> pa.Table:
+        """Score every customer of a bucket.
+
+        Parameters
+        ----------
+        bucket : Bucket
+            With the tables and columns of `columns`.
+        cutoff, scored_at : int
+            Instants.
+
+        Returns
+        -------
+        pyarrow.Table
+            One row per customer in the bucket's order, with the columns of `SCORE_SCHEMA`; the percentile
+            is null.
+        """
+        panel = panel_of(self.attrition.features, bucket, np.array([cutoff], np.int64))
+        eligible = panel.column(self.attrition.eligible.name) > 0
+        answers = {**self.attrition.predict(panel), **self.lifetime_value.predict(panel)}
+        at_risk = answers["churn_probability"] * answers["lifetime_value"]
+        n = len(bucket)
+        values: dict[str, Any] = {
+            **{name: _nullable(column) for name, column in answers.items()},
+            "customer_id": pa.array(bucket.customer_ids, pa.string()),
+            "cutoff": pa.repeat(pa.scalar(cutoff, pa.timestamp("us", "UTC")), n),
+            "scored_at": pa.repeat(pa.scalar(scored_at, pa.timestamp("us", "UTC")), n),
+            "eligible": eligible,
+            "not_scored_because": self._reasons(panel, eligible),
+            "churn_percentile": pa.nulls(n, pa.float64()),
+            "lifecycle": lifecycle(panel, eligible),
+            "value_horizon_days": pa.array(np.full(n, self.value_horizon_days), pa.int32()),
+            "value_at_risk": _nullable(at_risk),
+            "risk_band": self._bands(at_risk),
+            "model_attrition": [self.versions[ATTRITION].text] * n,
+            "model_lifetime_value": [self.versions[LIFETIME_VALUE].text] * n,
+        }
+        return pa.table([values[name] for name in SCORE_SCHEMA.names], schema=SCORE_SCHEMA)
+
+    @property
+    def value_horizon_days(self) -> int:
+        """Days that a lifetime value looks ahead."""
+        return round(self.lifetime_value.inputs.horizon_days)
+
+    def models(self) -> list[dict[str, Any]]:
+        """Describe the champions in plain JSON values."""
+        pairs = ((ATTRITION, self.attrition), (LIFETIME_VALUE, self.lifetime_value))
+        return [
+            {
+                "name": self.versions[kind].name,
+                "kind": kind,
+                "version": self.versions[kind].number,
+                "alias": "champion",
+                "trained_until": model.facts["trained_until"],
+                "horizon": model.facts["horizon"],
+                "features": len(model.features),
+                "metrics": {name: figure["value"] for name, figure in model.facts["metrics"].items()},
+            }
+            for kind, model in pairs
+        ]
+
+    def _reasons(self, panel: Panel, eligible: npt.NDArray[np.bool_]) -> list[str | None]:
+        window = self.attrition.eligible.window
+        never = np.isnan(panel.column(_SINCE))
+        chosen = np.select([eligible, never], [0, 1], 2)
+        words = [None, _NEVER, _TOO_LONG_AGO.format(window)]
+        return [words[choice] for choice in chosen]
+
+    def _bands(self, at_risk: Numbers) -> list[str | None]:
+        """High where acting pays at the usual acceptance, medium where it pays if it surely works."""
+        cost = COST_SHARE * self.lifetime_value.facts["mean_outcome"]
+        chosen = np.select([np.isnan(at_risk), at_risk < cost, at_risk * ACCEPTANCE < cost], [0, 1, 2], 3)
+        words = [None, "low", "medium", "high"]
+        return [words[choice] for choice in chosen]
+
+
+def lifecycle(panel: Panel, eligible: npt.NDArray[np.bool_]) -> list[str | None]:
+    """Where a customer stands, shape (n_rows,); None for one who has never bought.
+
+    ========= ==================================================================================
+    lapsed    not eligible any more
+    new       first bought within 90 days
+    returned  bought within 90 days, but not in the rest of the year before the cutoff
+    slipping  silent for more than twice their own mean gap; for more than 90 days after one purchase day
+    active    everybody else
+    ========= ==================================================================================
+    """
+    days, tenure, since = (panel.column(name) for name in (_DAYS, _TENURE, _SINCE))
+    quarter = panel.column("purchases_active_days_count_90d")
+    year = panel.column("purchases_active_days_count_365d")
+    own_gap = np.where(days > 1, (tenure - since) / np.maximum(days - 1, 1), _QUARTER_DAYS / _SLIPPING_GAPS)
+    tests = [
+        np.isnan(since),
+        ~eligible,
+        tenure <= _QUARTER_DAYS,
+        (quarter > 0) & (quarter == year) & (tenure > _YEAR_DAYS),
+        since > _SLIPPING_GAPS * own_gap,
+    ]
+    words = [None, "lapsed", "new", "returned", "slipping", "active"]
+    return [words[choice] for choice in np.select(tests, range(len(tests)), len(tests))]
+
+
+def _nullable(values: Numbers) -> pa.Array:
+    return pa.array(values, pa.float64(), mask=np.isnan(values))
+
+
+def _champions(tracking: Tracking) -> dict[str, Version]:
+    found = {kind: tracking.champion(kind) for kind in KINDS}
+    missing = [kind for kind, version in found.items() if version is None]
+    if missing:
+        raise ModelUnavailable(f"There is no champion for {' and '.join(missing)}. Run `holdfast train`.")
+    return {kind: version for kind, version in found.items() if version is not None}
+
+
+def _kinds(business: Business, model: FittedModel) -> dict[str, dict[str, Kind]]:
+    """Say how every column that a model reads is kept: by the contract, or as the store found it."""
+    stored = Store.open(business.workspace).manifest.tables
+    return {
+        table: {column: _kind(stored[table].columns, table, column) for column in columns}
+        for table, columns in model.features.columns.items()
+    }
+
+
+def _kind(stored: Mapping[str, str], table: str, column: str) -> Kind:
+    own = {one.name: one.kind for one in TABLES[table].columns}
+    return own[column] if column in own else Kind(stored[column])
