@@ -14,11 +14,11 @@ from features.business import Business
 from features.errors import UserError
 from features.naming import name
 from features.publication import fingerprint, publish, sole_writer, unfinished
-from features.sources import Raw, connect, find, read
+from features.sources import Place, Raw, connect, find, read
 from features.staging import Staged, stage, write_rejected
 from features.store import Manifest, TableRecord, file_of, folder_of
 from features.tables import TABLES, Kind
-from features.windows import next_midnight
+from features.windows import BEGINNING, next_midnight
 
 ROWS_OF_A_BUCKET = 500_000
 """About how many rows a bucket holds at most; memory is bounded by it."""
@@ -54,9 +54,7 @@ def build(
     memory: str | None = None,
     threads: int | None = None,
 ) -> BuildReport:
-    """Read every source, check every row, and publish a new snapshot.
-
-    Readers see the old or the new snapshot, never a half.
+    """Read every source, check every row, and publish a new snapshot; readers never see a half of it.
 
     Parameters
     ----------
@@ -71,33 +69,34 @@ def build(
     threads : int, optional
         By default all cores.
 
-    Returns
-    -------
-    BuildReport
-
     Raises
     ------
     DataError
         A table breaks its contract; the old snapshot stays.
     UserError
-        Another build is running.
+        Another build is running, or the disk or the memory does not suffice.
     """
     if n_buckets is not None and n_buckets & (n_buckets - 1):
         raise ValueError(f"n_buckets is {n_buckets}; expected a power of two")
     store = business.workspace / "store"
     places = [find(business, table) for table in TABLES if table in business.tables]
     with sole_writer(store), _limits(store), unfinished(store) as folder:
-        staging, output = folder / "staging", folder / "snapshot"
-        staging.mkdir()
-        output.mkdir()
         cores = threads or len(os.sched_getaffinity(0))
         with connect(folder, places, memory or _memory(), cores) as connection:
-            job = Job(business, connection, staging, output, progress or _silent)
-            raws = {place.table: read(connection, place, staging) for place in places}
-            tables = _stage_all(job, raws, n_buckets)
-            manifest = _write(job, tables, n_buckets or _buckets(sum(t.rows_in for t in tables)))
-        (output / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
-        return BuildReport(publish(store, output), manifest)
+            job = Job(business, connection, folder / "staging", folder / "snapshot", progress or _silent)
+            manifest = _build(job, places, n_buckets)
+        return BuildReport(publish(store, job.output), manifest)
+
+
+def _build(job: Job, places: list[Place], n_buckets: int | None) -> Manifest:
+    """Write a whole snapshot into the output folder."""
+    job.staging.mkdir()
+    job.output.mkdir()
+    raws = {place.table: read(job.connection, place, job.staging) for place in places}
+    tables = _stage_all(job, raws, n_buckets)
+    manifest = _write(job, tables, n_buckets or _buckets(sum(table.rows_in for table in tables)))
+    (job.output / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+    return manifest
 
 
 @contextmanager
@@ -256,25 +255,7 @@ def _manifest(
     n_buckets: int,
 ) -> Manifest:
     """Account for every row."""
-    records = {}
-    for table in tables:
-        row = job.connection.execute(
-            f"SELECT min(_at), max(_at) FROM ({table.kept()}) WHERE _at > {_BEFORE_ALL}"
-        ).fetchone()
-        first, last = row or (None, None)
-        records[table.name] = TableRecord(
-            rows_in=table.rows_in,
-            stored=stored[table.name],
-            duplicates=table.duplicates,
-            rejected=table.rejected,
-            reasons=dict(sorted(table.reasons.items())),
-            first_at=first,
-            last_at=last,
-            late=late[table.name],
-            columns={**{c: str(k) for c, k in table.values.items()}, **dict.fromkeys(table.texts, "text")},
-        )
-        if table.rows_in != stored[table.name] + table.duplicates + table.rejected:
-            raise AssertionError(f"{table.name}: rows in = stored + duplicates + rejected does not hold")
+    records = {t.name: _record(job, t, stored[t.name], late=late[t.name]) for t in tables}
     identity = job.business.business
     newest = max(r.last_at for t, r in records.items() if t != "customers" and r.last_at is not None)
     return Manifest(
@@ -290,4 +271,22 @@ def _manifest(
     )
 
 
-_BEFORE_ALL = -(2**61)
+def _record(job: Job, table: Staged, stored: int, *, late: bool) -> TableRecord:
+    """Account for every row of one table."""
+    if table.rows_in != stored + table.duplicates + table.rejected:
+        raise AssertionError(f"{table.name}: rows in = stored + duplicates + rejected does not hold")
+    row = job.connection.execute(
+        f"SELECT min(_at), max(_at) FROM ({table.kept()}) WHERE _at > {BEGINNING}"
+    ).fetchone()
+    first, last = row or (None, None)
+    return TableRecord(
+        rows_in=table.rows_in,
+        stored=stored,
+        duplicates=table.duplicates,
+        rejected=table.rejected,
+        reasons=dict(sorted(table.reasons.items())),
+        first_at=first,
+        last_at=last,
+        late=late,
+        columns={**{c: str(k) for c, k in table.values.items()}, **dict.fromkeys(table.texts, "text")},
+    )

@@ -88,10 +88,12 @@ class _View:
 
     @cached_property
     def events(self) -> Events:
+        """The events that pass the conditions."""
         return _select(self.bucket.events(self.source.table), self.source.conditions)
 
     @cached_property
     def ordered_windows(self) -> Instants:
+        """The windows that are asked for, the shortest first."""
         return np.array(sorted(self.windows), np.int64)
 
     def at_window(self, stats: Numbers, window: int, stat: int) -> Numbers:

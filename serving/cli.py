@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from serving import verbs
 
     try:
-        answer = getattr(verbs, arguments.verb.replace("-", "_"))(arguments)
+        answer = getattr(verbs, arguments.verb)(arguments)
+        _say(answer, as_json=arguments.json)
     except HoldfastError as error:
         return _failed(error, as_json=arguments.json)
     except KeyboardInterrupt:
@@ -34,7 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    _say(answer, as_json=arguments.json)
     return int(answer.exit_code)
 
 
@@ -51,7 +51,7 @@ def _say(answer: Any, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(answer.data, indent=1, allow_nan=False))
     else:
-        print(answer.text)
+        print(answer.text, flush=True)
     if answer.complaint:
         print(answer.complaint, file=sys.stderr)
 

@@ -29,7 +29,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from features.errors import DataError, UserError
+from features.errors import DataError, ModelUnavailable, UserError
 from serving.contract import iso
 
 APPLICATION_ID = 0x48465343
@@ -233,7 +233,8 @@ class SqliteScores:
         identity = (status.st_dev, status.st_ino, status.st_mtime_ns)
         if identity != self._identity:
             self._drop()
-            refuse_foreign(self._path)
+            if not is_score_table(self._path):
+                raise ModelUnavailable("The score table cannot be read: its file is something else.")
             uri = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
             self._database = sqlite3.connect(uri, uri=True, check_same_thread=False)
             row = self._database.execute(f"SELECT {', '.join(_COLUMNS)} FROM batch").fetchone()
@@ -244,7 +245,7 @@ class SqliteScores:
 
 
 def refuse_foreign(path: Path) -> None:
-    """Refuse a file that is not a score table, before anything overwrites or reads it.
+    """Refuse a file that is not a score table, before anything overwrites it.
 
     Raises
     ------

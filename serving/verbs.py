@@ -57,9 +57,9 @@ def build(arguments: Namespace) -> Answer:
 
 def simulate(arguments: Namespace) -> Answer:
     """Write a made-up business."""
-    made = _experiment("simulator").simulate(
-        arguments.folder, customers=arguments.customers, seed=arguments.seed
-    )
+    from experiments.simulator import simulate as write
+
+    made = write(arguments.folder, customers=arguments.customers, seed=arguments.seed)
     data = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(made).items()}
     text = (
         f"{made.customers:,} customers with {made.purchases:,} purchase lines and {made.returns:,} returns; "
@@ -71,7 +71,9 @@ def simulate(arguments: Namespace) -> Answer:
 
 def dataset(arguments: Namespace) -> Answer:
     """Write a public data set as a business."""
-    made = _experiment("datasets").load(arguments.name, arguments.source, arguments.target)
+    from experiments.datasets import load
+
+    made = load(arguments.name, arguments.source, arguments.target)
     data = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(made).items()}
     text = f"{made.rows:,} purchases of {made.customers:,} customers.\nBusiness: {made.business}"
     if made.rows != made.published_rows:
@@ -352,10 +354,3 @@ def _places(business: Business, out: str | None) -> tuple[Path, str]:
         configured, out = out, None
     folder = Path(out).absolute() if out else business.workspace / "scores" / "latest"
     return folder, score_url(Secret(configured) if configured else None, business)
-
-
-def _experiment(name: str) -> Any:
-    """Import a module of the experiments, the only place that does."""
-    import importlib
-
-    return importlib.import_module(f"experiments.{name}")

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from features.errors import UserError
+from features.errors import ModelUnavailable, UserError
 from serving.scores import (
     APPLICATION_ID,
     BatchInfo,
@@ -196,7 +196,13 @@ class PostgresScores:
         return self._info
 
     def _query(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
-        """Run one query; a connection that broke since the last one is opened again, once."""
+        """Run one query; a connection that broke since the last one is opened again, once.
+
+        Raises
+        ------
+        ModelUnavailable
+            The database does not answer.
+        """
         from adbc_driver_manager import Error
 
         if self._connection is not None:
@@ -205,8 +211,11 @@ class PostgresScores:
             except Error:
                 self._connection.close()
                 self._connection = None
-        self._connection = _postgres(self._url, autocommit=True)
-        return self._run(sql, values)
+        try:
+            self._connection = _postgres(self._url, autocommit=True)
+            return self._run(sql, values)
+        except Error as error:
+            raise ModelUnavailable("The score table does not answer. Try again later.") from error
 
     def _run(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         """Run one query on the open connection."""

