@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import re
 import zlib
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -13,6 +14,9 @@ from features.naming import refuse_repeated
 
 DELIMITERS = ",;\t|"
 """What may stand between two fields; the one that splits the header into most fields is taken."""
+
+# Names are listed in messages; values, which a file without a header has in their place, must not be.
+_VALUE = re.compile(r"[-+$]?\d[\d.,:/+\-TZ ]*")
 
 CUT_OFF = (EOFError, zlib.error, gzip.BadGzipFile)
 """What a damaged compressed file raises."""
@@ -50,6 +54,11 @@ def header_of(table: str, file: Path) -> Header:
     if not any(column.strip() for column in columns):
         raise DataError(f"{table}: {file.name} is empty; expected a header and rows.")
     named = [column or f"column {place}" for place, column in enumerate(columns, 1)]
+    if any(_VALUE.fullmatch(column) for column in named):
+        raise DataError(
+            f"{table}: the first row of {file.name} holds numbers or times; expected the names of the columns. "
+            "Add a header."
+        )
     refuse_repeated(table, file.name, named)
     return Header(tuple(named), delimiter)
 

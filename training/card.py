@@ -21,8 +21,19 @@ CHURN_METRICS: dict[str, Metric] = {
     "expected_calibration_error": metrics.expected_calibration_error,
     "lift_at_10_percent": metrics.lift_at(0.10),
 }
+
+
+def value_losses(realised: Numbers, predicted: Numbers) -> Numbers:
+    """Tweedie deviance of every row; who only sent things back counts as having bought nothing."""
+    return metrics.tweedie_deviances(np.maximum(realised, 0.0), predicted)
+
+
+def _value_loss(realised: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
+    return float(value_losses(np.asarray(realised), np.asarray(predicted)).mean())
+
+
 VALUE_METRICS: dict[str, Metric] = {
-    "tweedie_deviance": metrics.tweedie_deviance,
+    "tweedie_deviance": _value_loss,
     "normalised_gini": metrics.normalised_gini,
     "rmse": metrics.rmse,
     "mae": metrics.mae,
@@ -68,7 +79,7 @@ class Evidence:
 
     def losses(self, predicted: Numbers) -> Numbers:
         """Loss of every row: what the first metric is the mean of."""
-        row_losses = metrics.log_losses if self.kind == "attrition" else metrics.tweedie_deviances
+        row_losses = metrics.log_losses if self.kind == "attrition" else value_losses
         return row_losses(self.realised, predicted)
 
     def beats(self, rival: str, seed: int) -> Interval:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from features.events import Numbers
 from training import metrics
+from training.card import value_losses
 
 N_FOLDS = 3
 
@@ -50,7 +51,7 @@ class Task:
     def _losses(self, model: Any, rows: npt.NDArray[np.int64]) -> Numbers:
         if self.kind == "attrition":
             return metrics.log_losses(self.y[rows], model.predict_proba(self.X[rows])[:, 1])
-        return metrics.tweedie_deviances(self.y[rows], model.predict(self.X[rows]))
+        return value_losses(self.y[rows], model.predict(self.X[rows]))
 
 
 def search(

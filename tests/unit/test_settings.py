@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from fakes import business
 
 from features.errors import UserError
-from serving.settings import Secret, Settings, read
+from serving.settings import Secret, Settings, read, score_url
 
 NEEDED = {"HOLDFAST_BUSINESS": "/shop/business.toml"}
 
@@ -58,3 +59,11 @@ def test_another_process_reads_the_same_settings():
         }
     )
     assert read(settings.environment()) == settings
+
+
+def test_the_score_table_lies_in_the_workspace_unless_a_url_says_otherwise(tmp_path):
+    shop = business(tmp_path)
+    assert score_url(None, shop) == f"sqlite:///{shop.workspace / 'scores.db'}"
+    assert score_url(Secret("sqlite:///own.db"), shop) == f"sqlite:///{tmp_path / 'own.db'}"
+    assert score_url(Secret("sqlite:////var/own.db"), shop) == "sqlite:////var/own.db"
+    assert score_url(Secret("postgresql://host/db"), shop) == "postgresql://host/db"

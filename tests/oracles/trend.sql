@@ -1,0 +1,15 @@
+-- Events in the newer half of the window count for, those in the older half against.
+WITH halves AS (
+  SELECT
+    customer_id,
+    cutoff,
+    sum(CASE WHEN at >= cutoff - {window} // 2 THEN {amount} ELSE 0 END) AS newer,
+    sum(CASE WHEN at < cutoff - {window} // 2 THEN {amount} ELSE 0 END) AS older
+  FROM visible
+  GROUP BY ALL
+)
+SELECT
+  asked.customer_id,
+  asked.cutoff,
+  CASE WHEN newer + older > 0 THEN (newer - older) / (newer + older) END AS answer
+FROM asked LEFT JOIN halves USING (customer_id, cutoff)
