@@ -56,8 +56,8 @@ def header_of(table: str, file: Path) -> Header:
     named = [column or f"column {place}" for place, column in enumerate(columns, 1)]
     if any(_VALUE.fullmatch(column) for column in named):
         raise DataError(
-            f"{table}: the first row of {file.name} holds numbers or times; expected the names of the columns. "
-            "Add a header."
+            f"{table}: the first row of {file.name} holds numbers or times; expected the names of the "
+            "columns. Add a header."
         )
     refuse_repeated(table, file.name, named)
     return Header(tuple(named), delimiter)

@@ -120,7 +120,8 @@ def arrange(
         if _kind(table, name, columns[name]) is Kind.CATEGORY:
             arrays[name], levels[name] = encode(columns[name])  # type: ignore[arg-type]
         else:
-            arrays[name] = np.array([np.nan if v is None else v for v in columns[name]], np.float64)
+            # Adding zero turns -0.0 into 0.0, as the store does.
+            arrays[name] = np.array([np.nan if v is None else v for v in columns[name]], np.float64) + 0.0
     keys = [customer, at, known_at, *arrays.values()]
     order = np.lexsort(keys[::-1])
     offsets = np.zeros(n_customers + 1, np.int64)

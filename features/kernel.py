@@ -53,8 +53,7 @@ def compute(features: FeatureSet, bucket: Bucket, cutoffs: Instants) -> Numbers:
 
 def _sources(features: FeatureSet) -> list[EventSource]:
     """Every distinct set of events that the features look at; labels make no difference."""
-    found = [replace(s, label="") for f in features for s in (f.source, f.whole) if s]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(s.events for f in features for s in (f.source, f.whole) if s))
 
 
 def _needs(feature: Feature) -> list[tuple[EventSource, int]]:
@@ -63,7 +62,7 @@ def _needs(feature: Feature) -> list[tuple[EventSource, int]]:
     if feature.aggregate is Aggregate.TREND:
         windows.append(_half(feature.window))
     sources = [feature.source, feature.whole] if feature.whole else [feature.source]
-    return [(replace(source, label=""), window) for source in sources for window in windows]
+    return [(source.events, window) for source in sources for window in windows]
 
 
 def _span(window: Duration | None) -> int:
@@ -174,7 +173,7 @@ _FILLED, _TOTAL, _SQUARES, _MAX = range(4)
 
 
 def _view(feature: Feature, views: _Views) -> _View:
-    return views[replace(feature.source, label="")]
+    return views[feature.source.events]
 
 
 def _tallied(stat: int) -> Callable[[Feature, _Views], Numbers]:

@@ -133,6 +133,11 @@ class EventSource:
         label = "_".join([self.label, *words]).replace(" ", "_")
         return replace(self, conditions=(*self.conditions, *conditions, *tests), label=label)
 
+    @cached_property
+    def events(self) -> "EventSource":
+        """The same events under the table's own label: what a label is does not change what is counted."""
+        return self if self.label == self.table else replace(self, label=self.table)
+
     def named(self, label: str) -> "EventSource":
         """Begin the names of the features with ``label``."""
         return replace(self, label=label)
@@ -162,7 +167,7 @@ class Feature:
     window: Duration | None = None
     whole: EventSource | None = None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The feature's name, made from the declaration alone."""
         counted = "count" if self.aggregate is Aggregate.TREND and self.column is None else self.column

@@ -80,7 +80,7 @@ def score(
     QuestionError
         The cutoff is later than the facts reach.
     UserError
-        The folder exists and holds something else, or another run is writing.
+        The folder exists and holds something else, another run is writing, or the disk is full.
     ModelUnavailable
         There is no champion.
     """
@@ -93,15 +93,29 @@ def score(
         )
     _refuse_foreign(folder)
     scorer = Scorer.load(business)
-    with sole_writer(business.workspace / RUNS), _unfinished(folder) as unfinished:
-        run = _write(store, scorer, cutoff, scored_at, folder, unfinished, progress)
-        flush(unfinished)
-        _swap(unfinished, folder)
-        _record(business.workspace / RUNS, run)
-    progress("score table", 0, 1)
-    scores.publish(folder.resolve(), table, _manifest(folder)["churn_grid"])
-    progress("score table", 1, 1)
+    with sole_writer(business.workspace / RUNS):
+        with _limits(f"{folder} has", "the scores before stay"), _unfinished(folder) as unfinished:
+            run = _write(store, scorer, cutoff, scored_at, folder, unfinished, progress)
+            flush(unfinished)
+            _swap(unfinished, folder)
+            _record(business.workspace / RUNS, run)
+        progress("score table", 0, 1)
+        with _limits("the score table has", f"its scores before stay, {folder} holds the new ones"):
+            scores.publish(folder.resolve(), table, _manifest(folder)["churn_grid"])
+        progress("score table", 1, 1)
     return run
+
+
+@contextmanager
+def _limits(where: str, consequence: str) -> Iterator[None]:
+    """Say what to do where the disk does not suffice or may not be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"The scoring stopped: {error.strerror or 'a file cannot be read or written'}. Check that {where} "
+            f"the space and the permissions, then score again; {consequence}."
+        ) from None
 
 
 def read_run(business: Business, cutoff: int) -> BatchRun:
@@ -213,31 +227,48 @@ def _unfinished(folder: Path) -> Iterator[Path]:
         versions.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror}. Choose another --out.") from None
-    current = folder.resolve() if folder.is_symlink() else None
-    for left in versions.iterdir():
-        if left != current:
-            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
-    unfinished = versions / f"unfinished-{os.getpid()}"
-    unfinished.mkdir()
-    try:
-        yield unfinished
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    # Another business may write to the same folder; the lock of the workspace would not tell.
+    with sole_writer(versions):
+        current = folder.resolve().name if folder.is_symlink() else None
+        for left in versions.iterdir():
+            if left.is_dir() and not left.is_symlink() and left.name != current:
+                shutil.rmtree(left, ignore_errors=True)
+            elif left.is_symlink():
+                left.unlink()
+        unfinished = versions / f"unfinished-{os.getpid()}"
+        unfinished.mkdir()
+        try:
+            yield unfinished
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _swap(unfinished: Path, folder: Path) -> None:
     """Make a finished folder the scores in one step: a link to it replaces the old link."""
     run = _manifest(unfinished)["run"]
     finished = unfinished.with_name(run)
-    shutil.rmtree(finished, ignore_errors=True)
+    if finished.exists():
+        # The same run again: the first one stays until the link points elsewhere.
+        finished = unfinished.with_name(f"{run}-{os.getpid()}")
     unfinished.rename(finished)
+    _flush_names(finished.parent)
     link = finished.parent / f"{run}.link"
     link.unlink(missing_ok=True)
-    link.symlink_to(Path(finished.parent.name) / run)
+    link.symlink_to(Path(finished.parent.name) / finished.name)
     old = folder.resolve() if folder.is_symlink() else None
     os.replace(link, folder)  # noqa: PTH105  (says that it replaces)
-    if old is not None and old != finished.resolve():
+    _flush_names(folder.parent)
+    if old is not None:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush_names(folder: Path) -> None:
+    """Make sure that the disk has the names in a folder: what they named before may then go."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_foreign(folder: Path) -> None:

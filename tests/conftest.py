@@ -11,6 +11,7 @@ os.environ.update(
     BENTOML_DO_NOT_TRACK="True",
     OTEL_SDK_DISABLED="true",
     MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
+    OMP_WAIT_POLICY="PASSIVE",
 )
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 

@@ -27,8 +27,9 @@ class AttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     The mean logit of two boosters.  One starts from the prior's logit, shifted at each training cutoff so
     that its mean is the realised rate; it learns what a buy-till-you-die model gets wrong and keeps its
     sense of time.  The other starts from the realised rate alone; it ranks better and drifts more.  Their
-    mean ranks as well as the second and is calibrated as well as the first (measured on CDNOW).  A prior
-    is a hard baseline in itself: BG/NBD's P(no purchase in the horizon), Fader, Hardie and Lee (2005).
+    mean ranks as well as the second and is calibrated as well as the first (measured on CDNOW).  The prior
+    is a hard baseline in itself: BG/NBD's P(no purchase in the horizon), Fader, Hardie and Lee (2005); the
+    fewer customers there are, the more the answer leans on it.
 
     Class weights are never used: they change no rank and ruin the calibration.
 
@@ -51,6 +52,8 @@ class AttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Shift of the prior's logit that is expected to last.
     base_logit_ : float
         Logit of the realised rate at the newest training cutoff.
+    trust_ : float
+        Weight of the boosters against the prior alone, 0 to 1; few customers, little trust.
     """
 
     def __init__(
@@ -110,7 +113,9 @@ class AttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"with {len(self.classes_)} class(es)."
             )
         left = codes.astype(np.float64)
-        own, rate = self._starts(inputs, left, boosting.groups_of(cutoffs, len(left)))
+        groups = boosting.groups_of(cutoffs, len(left))
+        own, rate = self._starts(inputs, left, groups)
+        self.trust_ = boosting.trust_in_trees(groups) if self.prior_column is not None else 1.0
         growth = Growth(**{name: getattr(self, name) for name in Growth.__dataclass_fields__})
         self.boosters_ = {
             name: boosting.grow(inputs, left, start, growth, _LOGISTIC, self.random_state, self.n_jobs)
@@ -142,7 +147,8 @@ class AttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         own = self._prior(inputs) + self.level_
         rate = np.full(len(inputs), self.base_logit_)
         one = boosting.margins(self.boosters_["from_prior"], inputs, own)
-        return (one + boosting.margins(self.boosters_["from_rate"], inputs, rate)) / 2
+        both = (one + boosting.margins(self.boosters_["from_rate"], inputs, rate)) / 2
+        return np.asarray(own + self.trust_ * (both - own))
 
     def predict_proba(self, X: npt.ArrayLike) -> Numbers:
         """Probability of both classes, shape (n_rows, 2)."""
@@ -164,6 +170,7 @@ class AttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "n_features_in": self.n_features_in_,
             "level": self.level_,
             "base_logit": self.base_logit_,
+            "trust": self.trust_,
         }, self.boosters_
 
     @classmethod
@@ -173,6 +180,7 @@ class AttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model.classes_ = np.array(state["classes"])
         model.n_features_in_ = state["n_features_in"]
         model.level_, model.base_logit_ = state["level"], state["base_logit"]
+        model.trust_ = state["trust"]
         model.boosters_ = dict(boosters)
         return model
 

@@ -4,7 +4,7 @@ A booster is grown from each row's own starting point (``base_margin``), so it l
 wrong and nothing else.  Predictions go through numpy, row by row independent of each other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,10 @@ from features.events import Numbers
 
 LEVEL_TRUST = 0.5
 """How much of the level seen at past cutoffs is expected to last; the other half is season and chance."""
+
+HALF_TRUST = 1000
+"""Customers at a cutoff at which trees and prior are trusted alike; with fewer the prior leads.
+Measured on simulated shops of 300 to 1000 customers: without it, BG/NBD alone was better than the trees."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,12 @@ def from_bytes(raw: bytes) -> xgb.Booster:
     booster = xgb.Booster({"nthread": 1})
     booster.load_model(bytearray(raw))
     return booster
+
+
+def trust_in_trees(groups: Sequence[npt.NDArray[np.int64]]) -> float:
+    """Weight of the trees against the prior, from 0 to 1: it grows with the customers they have seen."""
+    customers = max(len(rows) for rows in groups)
+    return customers / (customers + HALF_TRUST)
 
 
 def groups_of(cutoffs: npt.ArrayLike | None, n_rows: int) -> list[npt.NDArray[np.int64]]:

@@ -69,7 +69,7 @@ def plan_cutoffs(first: int, until: int, span: int) -> CutoffPlan:
     """
     run_up = min(LONGEST_RUN_UP.microseconds, span // 2)
     earliest = _midnight_at_or_after(first + run_up)
-    newest = (until - span) // MICROSECONDS_PER_DAY * MICROSECONDS_PER_DAY
+    newest = _midnight_at_or_before(until - span)
     if newest < earliest:
         raise QuestionError(
             f"The horizon is longer than the history allows: facts from {to_text(first)} to {to_text(until)} "
@@ -77,7 +77,7 @@ def plan_cutoffs(first: int, until: int, span: int) -> CutoffPlan:
             f"{run_up / MICROSECONDS_PER_DAY:g} days. Shorten [churn] horizon or bring an older history."
         )
     refit = _backwards(newest, earliest)
-    purged = newest - span
+    purged = _midnight_at_or_before(newest - span)
     if purged < earliest:
         return CutoffPlan(refit, (newest,), refit, Split.CUSTOMERS)
     return CutoffPlan(_backwards(purged, earliest), (newest,), refit, Split.TIME)
@@ -85,6 +85,10 @@ def plan_cutoffs(first: int, until: int, span: int) -> CutoffPlan:
 
 def _midnight_at_or_after(instant: int) -> int:
     return -(-instant // MICROSECONDS_PER_DAY) * MICROSECONDS_PER_DAY
+
+
+def _midnight_at_or_before(instant: int) -> int:
+    return instant // MICROSECONDS_PER_DAY * MICROSECONDS_PER_DAY
 
 
 def _backwards(newest: int, earliest: int) -> tuple[int, ...]:

@@ -46,8 +46,10 @@ def judge(evidence: Evidence, *, fresher: bool, seed: int) -> Verdict:
     refusals = []
     if len(evidence.realised) == 0 or np.unique(evidence.realised).size == 1:
         refusals.append(f"the holdout has {len(evidence.realised)} rows and one outcome only")
-    if not np.isfinite(evidence.predicted).all():
-        refusals.append("some predictions are not numbers")
+    for whose, said in {"": evidence.predicted, **evidence.rivals}.items():
+        if missing := int((~np.isfinite(said)).sum()):
+            of_whom = f" of {whose}" if whose else ""
+            refusals.append(f"{missing} of {len(said)} predictions{of_whom} are not numbers")
     if refusals:
         return Verdict(tuple(refusals))
     for rival in evidence.rivals:

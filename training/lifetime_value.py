@@ -47,6 +47,8 @@ class LifetimeValueModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     log_level_ : float
         Logarithm of the level that is expected to last.
+    trust_ : float
+        Weight of this mean against the prior alone, 0 to 1; few customers, little trust.
     interval_ : dict
         Set by `calibrate`: expected values and, for each, quantiles of realised ÷ expected.
     """
@@ -96,7 +98,9 @@ class LifetimeValueModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         inputs, realised = validate_data(self, X, y, ensure_all_finite="allow-nan", y_numeric=True)
         capped = np.clip(realised.astype(np.float64), 0.0, max(float(np.quantile(realised, _CAP)), _LEAST))
-        start = self._start(inputs, capped, boosting.groups_of(cutoffs, len(capped)))
+        groups = boosting.groups_of(cutoffs, len(capped))
+        start = self._start(inputs, capped, groups)
+        self.trust_ = boosting.trust_in_trees(groups) if self.prior_column is not None else 1.0
         growth = {name: getattr(self, name) for name in Growth.__dataclass_fields__}
         deeper = {**growth, "max_depth": self.max_depth + 1}
         self.boosters_ = {
@@ -126,10 +130,12 @@ class LifetimeValueModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         inputs: Numbers = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")
         start = self._log_prior(inputs) + self.log_level_
-        total = np.exp(start)
+        prior = np.exp(start)
+        total = prior.copy()
         for booster in self.boosters_.values():
             total += np.exp(boosting.margins(booster, inputs, start))
-        return np.asarray(total / (1 + len(self.boosters_)))
+        mean = total / (1 + len(self.boosters_))
+        return np.asarray(prior + self.trust_ * (mean - prior))
 
     def calibrate(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
         """Measure the interval on rows that the model was not fitted to.
@@ -169,6 +175,7 @@ class LifetimeValueModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             "parameters": self.get_params(),
             "n_features_in": self.n_features_in_,
             "log_level": self.log_level_,
+            "trust": self.trust_,
             "interval": self.interval_,
         }, self.boosters_
 
@@ -178,6 +185,7 @@ class LifetimeValueModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         model = cls(**state["parameters"])
         model.n_features_in_ = state["n_features_in"]
         model.log_level_, model.interval_ = state["log_level"], state["interval"]
+        model.trust_ = state["trust"]
         model.boosters_ = dict(boosters)
         return model
 

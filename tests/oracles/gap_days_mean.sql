@@ -1,4 +1,4 @@
-WITH days AS (SELECT DISTINCT customer_id, cutoff, CAST(make_timestamp(at) AS DATE) AS day FROM visible),
+WITH days AS (SELECT DISTINCT customer_id, cutoff, CAST(make_timestamp(visible.at) AS DATE) AS day FROM visible),
 gaps AS (
   SELECT customer_id, cutoff, day - lag(day) OVER (PARTITION BY customer_id, cutoff ORDER BY day) AS gap FROM days
 )

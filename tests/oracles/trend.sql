@@ -3,8 +3,8 @@ WITH halves AS (
   SELECT
     customer_id,
     cutoff,
-    sum(CASE WHEN at >= cutoff - {window} // 2 THEN {amount} ELSE 0 END) AS newer,
-    sum(CASE WHEN at < cutoff - {window} // 2 THEN {amount} ELSE 0 END) AS older
+    sum(CASE WHEN visible.at >= cutoff - {window} // 2 THEN {amount} ELSE 0 END) AS newer,
+    sum(CASE WHEN visible.at < cutoff - {window} // 2 THEN {amount} ELSE 0 END) AS older
   FROM visible
   GROUP BY ALL
 )

@@ -78,7 +78,7 @@ def _newest_first(table):
     kinds = kinds_of(table)
     names = [name for name in own if name in kinds] + sorted(set(kinds) - set(own))
     nulls = {name: "NULLS LAST" if kinds[name] is Kind.CATEGORY else "NULLS FIRST" for name in names}
-    return ", ".join(["at DESC", "known_at DESC", *(f"{name} DESC {nulls[name]}" for name in names)])
+    return ", ".join(["visible.at DESC", "visible.known_at DESC", *(f"visible.{name} DESC {nulls[name]}" for name in names)])
 
 
 def ask(connection, query):
