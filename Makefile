@@ -8,7 +8,7 @@ export BENTOML_DO_NOT_TRACK := True
 export OTEL_SDK_DISABLED := true
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint type format serve bench-features golden lock clean nightly
+.PHONY: help install demo test lint type format serve bench-features bench-accuracy golden lock clean nightly
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -28,7 +28,7 @@ demo: install ## simulate a small business, train, score, print scores
 	$(BIN)/holdfast train $(DEMO)/business.toml
 	$(BIN)/holdfast score $(DEMO)/business.toml
 	@echo
-	@echo "Scores are in $(DEMO)/.holdfast/scores/latest. To answer over HTTP:"
+	@echo "To answer over HTTP:"
 	@echo "  $(BIN)/holdfast keys create me --business $(DEMO)/business.toml"
 	@echo "  $(BIN)/holdfast serve $(DEMO)/business.toml"
 
@@ -53,6 +53,10 @@ serve: install ## answer over HTTP for the demo business
 
 bench-features: install ## time every step beside a peer and the limit
 	$(BIN)/python -m experiments.benchmarks.steps --customers 100000 --out experiments/results/steps.md
+
+CDNOW  ?= downloads
+bench-accuracy: install ## judge the models on CDNOW beside BG/NBD (CDNOW=folder of the file)
+	$(BIN)/python -m experiments.benchmarks.accuracy --from $(CDNOW) --out experiments/results/cdnow.md
 
 golden: install ## write the pinned feature names again
 	$(BIN)/python tests/golden/write.py

@@ -52,6 +52,19 @@ class Events:
         nothing = np.empty(0, np.int64)
         return cls(np.zeros(n_customers + 1, np.int64), nothing, nothing)
 
+    def keep(self, passed: npt.NDArray[np.bool_]) -> "Events":
+        """Keep the events that passed, shape (n_events,), still by customer and in order of time."""
+        before = np.zeros(len(passed) + 1, np.int64)
+        np.cumsum(passed, out=before[1:])
+        at = self.at[passed]
+        return Events(
+            before[self.offsets],
+            at,
+            at if self.known_at is self.at else self.known_at[passed],
+            {name: values[passed] for name, values in self.columns.items()},
+            self.levels,
+        )
+
 
 @dataclass(frozen=True)
 class Bucket:

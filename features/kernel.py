@@ -141,17 +141,7 @@ def _select(events: Events, conditions: tuple[Condition, ...]) -> Events:
     """Keep the events that pass every condition, still by customer and in order of time."""
     if not conditions or not len(events.at):
         return events
-    keep = np.logical_and.reduce([_passes(events, condition) for condition in conditions])
-    before = np.zeros(len(keep) + 1, np.int64)
-    np.cumsum(keep, out=before[1:])
-    at = events.at[keep]
-    return Events(
-        before[events.offsets],
-        at,
-        at if events.known_at is events.at else events.known_at[keep],
-        {name: values[keep] for name, values in events.columns.items()},
-        events.levels,
-    )
+    return events.keep(np.logical_and.reduce([_passes(events, condition) for condition in conditions]))
 
 
 def _passes(events: Events, condition: Condition) -> npt.NDArray[np.bool_]:

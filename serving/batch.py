@@ -53,15 +53,15 @@ class BatchRun:
 
 
 def score(
-    business: Business, cutoff: int | None, scored_at: int, folder: Path, table: str, progress: Progress
+    business: Business, cutoff: int, scored_at: int, folder: Path, table: str, progress: Progress
 ) -> BatchRun:
     """Score every customer of the store.
 
     Parameters
     ----------
     business : Business
-    cutoff : int or None
-        First instant of the future; None: ``observed_until``.
+    cutoff : int
+        First instant of the future.
     scored_at : int
         The instant of this run, for the record only: no score depends on it.
     folder : Path
@@ -85,7 +85,6 @@ def score(
         There is no champion.
     """
     store = Store.open(business.workspace)
-    cutoff = store.observed_until if cutoff is None else cutoff
     if cutoff > store.observed_until:
         raise QuestionError(
             f"The facts are complete before {to_text(store.observed_until)}; a score for {to_text(cutoff)} "
@@ -113,9 +112,14 @@ def _limits(where: str, consequence: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"The scoring stopped: {error.strerror or 'a file cannot be read or written'}. Check that {where} "
-            f"the space and the permissions, then score again; {consequence}."
+            f"The scoring stopped: {error.strerror or 'a file cannot be read or written'}. "
+            f"Check that {where} the space and the permissions, then score again; {consequence}."
         ) from None
+
+
+def folder_of(business: Business, cutoff: int) -> Path:
+    """Return where the scores of a cutoff are unless somebody says otherwise."""
+    return business.workspace / RUNS / _file_name(to_text(cutoff))
 
 
 def read_run(business: Business, cutoff: int) -> BatchRun:
@@ -131,7 +135,8 @@ def read_run(business: Business, cutoff: int) -> BatchRun:
         text = (business.workspace / RUNS / f"{_file_name(to_text(cutoff))}.json").read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"Nothing has been scored for {to_text(cutoff)} yet. {advice}") from None
-    run = BatchRun(**json.loads(text))
+    content = json.loads(text)
+    run = BatchRun(**{**content, "models": tuple(content["models"])})
     folder = Path(run.folder)
     if not (folder / MANIFEST).is_file() or _manifest(folder)["cutoff"] != run.cutoff:
         raise UserError(f"The scores for {to_text(cutoff)} have been moved or replaced. {advice}")
@@ -231,10 +236,10 @@ def _unfinished(folder: Path) -> Iterator[Path]:
     with sole_writer(versions):
         current = folder.resolve().name if folder.is_symlink() else None
         for left in versions.iterdir():
-            if left.is_dir() and not left.is_symlink() and left.name != current:
-                shutil.rmtree(left, ignore_errors=True)
-            elif left.is_symlink():
+            if left.is_symlink():
                 left.unlink()
+            elif left.is_dir() and left.name != current:
+                shutil.rmtree(left, ignore_errors=True)
         unfinished = versions / f"unfinished-{os.getpid()}"
         unfinished.mkdir()
         try:

@@ -176,13 +176,16 @@ def rollback(arguments: Namespace) -> Answer:
 
 def score(arguments: Namespace) -> Answer:
     """Score every customer."""
+    from features.store import Store
     from serving import batch
     from serving.keys import instant_now
 
     business = businesses.load(arguments.business)
-    folder, url = _places(business, arguments.out)
+    store = Store.open(business.workspace)
+    cutoff = store.observed_until if arguments.cutoff is None else arguments.cutoff
+    folder, url = _places(business, cutoff, arguments.out)
     started = time.monotonic()
-    run = batch.score(business, arguments.cutoff, instant_now(), folder, url, progress())
+    run = batch.score(business, cutoff, instant_now(), folder, url, progress())
     chance = run.mean_churn_probability
     missed = f"{run.customers - run.scored:,} not ({_reasons(run.not_scored) or 'none'})"
     value = f"{run.total_lifetime_value:,.0f} {business.business.currency}"
@@ -345,12 +348,13 @@ def _kinds(text: str | None) -> tuple[str, ...]:
     return kinds
 
 
-def _places(business: Business, out: str | None) -> tuple[Path, str]:
+def _places(business: Business, cutoff: int, out: str | None) -> tuple[Path, str]:
     """Return the folder of the Parquet files and the URL of the score table."""
+    from serving.batch import folder_of
     from serving.settings import Secret, score_url
 
     configured = os.environ.get("HOLDFAST_SCORES")
     if out is not None and "://" in out:
         configured, out = out, None
-    folder = Path(out).absolute() if out else business.workspace / "scores" / "latest"
+    folder = Path(out).absolute() if out else folder_of(business, cutoff)
     return folder, score_url(Secret(configured) if configured else None, business)

@@ -107,7 +107,10 @@ instants = st.one_of(
     st.sampled_from(AT_MIDNIGHTS),
     st.integers(min(CUTOFFS) - 500 * _DAY, UNTIL + _DAY),
 )
-known = st.one_of(st.none(), st.none(), st.sampled_from(AT_CUTOFFS + AT_OUTCOMES))
+ANNOUNCED = min(CUTOFFS) - 600 * _DAY
+"""Known long before it happens, as a booking is."""
+
+known = st.one_of(st.none(), st.none(), st.sampled_from((ANNOUNCED, *AT_CUTOFFS, *AT_OUTCOMES)), st.just(ANNOUNCED))
 words = st.sampled_from([None, "a", "b", "é", "Z"])
 _NUMBERS = {
     "amount": st.sampled_from([0, 1, 1250, 1250, 99_999, 2**40, -1, -1250]),

@@ -155,8 +155,18 @@ def save(model: FittedModel, folder: Path) -> None:
         "versions": {name: version(name) for name in _PACKAGES}
         | {"xgboost": xgb.__version__, "python": platform.python_version()},
     }
-    text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False)
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    (folder / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
+
+
+def manifest_text(manifest: Mapping[str, Any]) -> str:
+    """Write a manifest with the SHA-256 of its own content."""
+    whole = {**manifest, "digest": _digest(manifest)}
+    return json.dumps(whole, indent=1, sort_keys=True, allow_nan=False)
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def load(folder: Path) -> FittedModel:
@@ -169,7 +179,7 @@ def load(folder: Path) -> FittedModel:
     """
     manifest = _manifest(folder)
     boosters = {
-        name.removesuffix(".json"): boosting.from_bytes(_checked(folder / name, digest))
+        name.removesuffix(".json"): boosting.from_bytes(_checked(folder, name, digest))
         for name, digest in manifest["sha256"].items()
     }
     features = FeatureSet.from_list(manifest["features"])
@@ -189,24 +199,29 @@ def load(folder: Path) -> FittedModel:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise ContractMismatch("The model has no readable manifest.json. Train it again.") from None
-    if manifest.get("format") != FORMAT:
+        manifest = None
+    if not isinstance(manifest, dict) or "format" not in manifest:
+        raise ContractMismatch("The model has no readable manifest.json. Train it again.")
+    if manifest["format"] != FORMAT:
         raise ContractMismatch(
             f"The model is of format {manifest.get('format')}, this version reads format {FORMAT}. "
             "Train it again or use the version that wrote it."
         )
+    if manifest.pop("digest", None) != _digest(manifest):
+        raise ContractMismatch(f"The model's file {MANIFEST} is not what was written. Train it again.")
     return manifest
 
 
-def _checked(file: Path, digest: str) -> bytes:
-    """Return the bytes of a file whose SHA-256 is as the manifest says."""
-    if file.name != Path(file).name or not file.is_file():
+def _checked(folder: Path, name: str, digest: str) -> bytes:
+    """Return the bytes of a file of the folder whose SHA-256 is as the manifest says."""
+    file = folder / name
+    if name != file.name or not file.is_file():
         raise ContractMismatch(f"The model lacks its file {file.name}. Train it again.")
     raw = file.read_bytes()
     if hashlib.sha256(raw).hexdigest() != digest:
-        raise ContractMismatch(f"The model's file {file.name} is not what was written. Train it again.")
+        raise ContractMismatch(f"The model's file {name} is not what was written. Train it again.")
     return raw
 
 
@@ -237,11 +252,11 @@ def _plain(frame: pd.DataFrame) -> list[list[float | str | None]]:
 
 
 def _quantile_rows(panel: Panel) -> Panel:
-    """Customers at the quantiles of every feature; codes are taken in turn."""
+    """Customers at the quantiles of every feature, whole where it is whole; codes are taken in turn."""
     with np.errstate(all="ignore"):
         filled = ~np.isnan(panel.numbers).all(axis=0)
         numbers = np.full((len(_GOLDEN_LEVELS), panel.numbers.shape[1]), np.nan)
-        numbers[:, filled] = np.nanquantile(panel.numbers[:, filled], _GOLDEN_LEVELS, axis=0)
+        numbers[:, filled] = np.nanquantile(panel.numbers[:, filled], _GOLDEN_LEVELS, axis=0, method="lower")
     for position, name in enumerate(panel.features.names):
         if name in panel.levels:
             numbers[:, position] = np.arange(len(numbers)) % max(len(panel.levels[name]), 1)

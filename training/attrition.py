@@ -8,20 +8,20 @@ import numpy.typing as npt
 import xgboost as xgb
 from scipy.optimize import brentq
 from scipy.special import expit, logit
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from features.events import Numbers
 from training import boosting
-from training.boosting import LEVEL_TRUST, Growth
+from training.boosting import Boosted
 
 _LOGISTIC = {"objective": "binary:logistic", "base_score": 0.5}
 _WIDEST_SHIFT = 30.0
 
 
-class AttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class AttritionModel(ClassifierMixin, Boosted):  # type: ignore[misc]
     """Chance that a customer buys nothing in the outcome window.
 
     The mean logit of two boosters.  One starts from the prior's logit, shifted at each training cutoff so
@@ -37,12 +37,8 @@ class AttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     prior_column : int or None
         Column of X with the prior's logit; None: the base rate is the prior.
-    rounds, max_depth, learning_rate, min_child_weight, reg_lambda, subsample, colsample_bytree, max_bin
-        How the boosters are grown, see `training.boosting.Growth`.
-    random_state : int
-        Same seed, same model bytes.
-    n_jobs : int
-        Threads of the fit; the result does not depend on it.
+    rounds, max_depth, …, n_jobs
+        As for `training.boosting.Boosted`.
 
     Attributes
     ----------
@@ -55,33 +51,6 @@ class AttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     trust_ : float
         Weight of the boosters against the prior alone, 0 to 1; few customers, little trust.
     """
-
-    def __init__(
-        self,
-        *,
-        prior_column: int | None = None,
-        rounds: int = 150,
-        max_depth: int = 3,
-        learning_rate: float = 0.05,
-        min_child_weight: float = 30.0,
-        reg_lambda: float = 20.0,
-        subsample: float = 0.8,
-        colsample_bytree: float = 0.5,
-        max_bin: int = 64,
-        random_state: int = 0,
-        n_jobs: int = 1,
-    ) -> None:
-        self.prior_column = prior_column
-        self.rounds = rounds
-        self.max_depth = max_depth
-        self.learning_rate = learning_rate
-        self.min_child_weight = min_child_weight
-        self.reg_lambda = reg_lambda
-        self.subsample = subsample
-        self.colsample_bytree = colsample_bytree
-        self.max_bin = max_bin
-        self.random_state = random_state
-        self.n_jobs = n_jobs
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, cutoffs: npt.ArrayLike | None = None) -> Self:
         """Fit to rows of one or several cutoffs.
@@ -115,8 +84,8 @@ class AttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         left = codes.astype(np.float64)
         groups = boosting.groups_of(cutoffs, len(left))
         own, rate = self._starts(inputs, left, groups)
-        self.trust_ = boosting.trust_in_trees(groups) if self.prior_column is not None else 1.0
-        growth = Growth(**{name: getattr(self, name) for name in Growth.__dataclass_fields__})
+        self.trust_ = self.trust_in_trees(groups)
+        growth = self.growth()
         self.boosters_ = {
             name: boosting.grow(inputs, left, start, growth, _LOGISTIC, self.random_state, self.n_jobs)
             for name, start in (("from_prior", own), ("from_rate", rate))
@@ -133,7 +102,7 @@ class AttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             shifts.append(_shift_to(own[rows], realised))
             own[rows] += shifts[-1]
             rate[rows] = logit(realised)
-        self.level_ = float(np.mean(shifts)) * (LEVEL_TRUST if self.prior_column is not None else 1.0)
+        self.level_ = self.lasting(shifts)
         self.base_logit_ = float(rate[groups[-1][0]])
         return own, rate
 

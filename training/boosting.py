@@ -5,12 +5,13 @@ wrong and nothing else.  Predictions go through numpy, row by row independent of
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xgboost as xgb
+from sklearn.base import BaseEstimator
 
 from features.events import Numbers
 
@@ -38,6 +39,65 @@ class Growth:
     def parameters(self) -> dict[str, Any]:
         """XGBoost's own names, without the number of rounds."""
         return {key: value for key, value in vars(self).items() if key != "rounds"}
+
+
+class Boosted(BaseEstimator):  # type: ignore[misc]
+    """The parameters that the boosted estimators share.
+
+    Parameters
+    ----------
+    prior_column : int or None
+        Column of X with the prior; None: what the labels say on average is the prior.
+    rounds, max_depth, learning_rate, min_child_weight, reg_lambda, subsample, colsample_bytree, max_bin
+        How the boosters are grown, see `Growth`.
+    random_state : int
+        Same seed, same model bytes.
+    n_jobs : int
+        Threads of the fit; the result does not depend on it.
+    """
+
+    def __init__(
+        self,
+        *,
+        prior_column: int | None = None,
+        rounds: int = 150,
+        max_depth: int = 3,
+        learning_rate: float = 0.05,
+        min_child_weight: float = 30.0,
+        reg_lambda: float = 20.0,
+        subsample: float = 0.8,
+        colsample_bytree: float = 0.5,
+        max_bin: int = 64,
+        random_state: int = 0,
+        n_jobs: int = 1,
+    ) -> None:
+        self.prior_column = prior_column
+        self.rounds = rounds
+        self.max_depth = max_depth
+        self.learning_rate = learning_rate
+        self.min_child_weight = min_child_weight
+        self.reg_lambda = reg_lambda
+        self.subsample = subsample
+        self.colsample_bytree = colsample_bytree
+        self.max_bin = max_bin
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def growth(self, *, deeper: int = 0) -> Growth:
+        """Return how a booster is grown, some levels deeper where that is asked for."""
+        chosen = Growth(**{name: getattr(self, name) for name in Growth.__dataclass_fields__})
+        return replace(chosen, max_depth=chosen.max_depth + deeper)
+
+    def lasting(self, shifts: Sequence[float]) -> float:
+        """Return the part of the prior's past shifts that is expected to last."""
+        return float(np.mean(shifts)) * (LEVEL_TRUST if self.prior_column is not None else 1.0)
+
+    def trust_in_trees(self, groups: Sequence[npt.NDArray[np.int64]]) -> float:
+        """Weight of the trees against the prior, 0 to 1: it grows with the customers they have seen."""
+        if self.prior_column is None:
+            return 1.0
+        customers = max(len(rows) for rows in groups)
+        return customers / (customers + HALF_TRUST)
 
 
 def grow(
@@ -93,12 +153,6 @@ def from_bytes(raw: bytes) -> xgb.Booster:
     booster = xgb.Booster({"nthread": 1})
     booster.load_model(bytearray(raw))
     return booster
-
-
-def trust_in_trees(groups: Sequence[npt.NDArray[np.int64]]) -> float:
-    """Weight of the trees against the prior, from 0 to 1: it grows with the customers they have seen."""
-    customers = max(len(rows) for rows in groups)
-    return customers / (customers + HALF_TRUST)
 
 
 def groups_of(cutoffs: npt.ArrayLike | None, n_rows: int) -> list[npt.NDArray[np.int64]]:

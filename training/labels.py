@@ -59,17 +59,8 @@ def _as_known_at(events: Events, until: int) -> Events:
     """Leave out what was not known before ``until``; the rest counts from when it happened."""
     if events.known_at is events.at:
         return events
-    keep = events.known_at < until
-    before = np.zeros(len(keep) + 1, np.int64)
-    np.cumsum(keep, out=before[1:])
-    at = events.at[keep]
-    return Events(
-        before[events.offsets],
-        at,
-        at,
-        {name: values[keep] for name, values in events.columns.items()},
-        events.levels,
-    )
+    known = events.keep(events.known_at < until)
+    return replace(known, known_at=known.at)
 
 
 def _margin(question: ValueQuestion, sums: Numbers) -> Numbers:

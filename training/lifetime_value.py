@@ -6,13 +6,13 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import xgboost as xgb
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from features.events import Numbers
 from training import boosting
-from training.boosting import LEVEL_TRUST, Growth
+from training.boosting import Boosted
 
 _TWEEDIE = {"objective": "reg:tweedie", "tweedie_variance_power": 1.5, "base_score": 0.5}
 _CAP = 0.999
@@ -22,7 +22,7 @@ LOW, HIGH = 0.1, 0.9
 _MOST_BINS, _ROWS_PER_BIN = 20, 50
 
 
-class LifetimeValueModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class LifetimeValueModel(RegressorMixin, Boosted):  # type: ignore[misc]
     """Expected discounted margin over the horizon, and an 80 % interval around it.
 
     The equal mean of three expectations: the prior at the level that is expected to last, and two boosters
@@ -38,10 +38,8 @@ class LifetimeValueModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     prior_column : int or None
         Column of X with the prior's expectation (positive); None: the mean of y is the prior.
-    rounds, max_depth, learning_rate, min_child_weight, reg_lambda, subsample, colsample_bytree, max_bin
-        How the boosters are grown; the second is one level deeper.
-    random_state, n_jobs : int
-        Same seed, same model bytes, whatever the number of threads.
+    rounds, max_depth, …, n_jobs
+        As for `training.boosting.Boosted`; the second booster is one level deeper.
 
     Attributes
     ----------
@@ -52,33 +50,6 @@ class LifetimeValueModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     interval_ : dict
         Set by `calibrate`: expected values and, for each, quantiles of realised ÷ expected.
     """
-
-    def __init__(
-        self,
-        *,
-        prior_column: int | None = None,
-        rounds: int = 120,
-        max_depth: int = 3,
-        learning_rate: float = 0.05,
-        min_child_weight: float = 30.0,
-        reg_lambda: float = 20.0,
-        subsample: float = 0.8,
-        colsample_bytree: float = 0.5,
-        max_bin: int = 64,
-        random_state: int = 0,
-        n_jobs: int = 1,
-    ) -> None:
-        self.prior_column = prior_column
-        self.rounds = rounds
-        self.max_depth = max_depth
-        self.learning_rate = learning_rate
-        self.min_child_weight = min_child_weight
-        self.reg_lambda = reg_lambda
-        self.subsample = subsample
-        self.colsample_bytree = colsample_bytree
-        self.max_bin = max_bin
-        self.random_state = random_state
-        self.n_jobs = n_jobs
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, cutoffs: npt.ArrayLike | None = None) -> Self:
         """Fit to rows of one or several cutoffs.
@@ -100,14 +71,11 @@ class LifetimeValueModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         capped = np.clip(realised.astype(np.float64), 0.0, max(float(np.quantile(realised, _CAP)), _LEAST))
         groups = boosting.groups_of(cutoffs, len(capped))
         start = self._start(inputs, capped, groups)
-        self.trust_ = boosting.trust_in_trees(groups) if self.prior_column is not None else 1.0
-        growth = {name: getattr(self, name) for name in Growth.__dataclass_fields__}
-        deeper = {**growth, "max_depth": self.max_depth + 1}
+        self.trust_ = self.trust_in_trees(groups)
+        sizes = {"shallow": self.growth(), "deeper": self.growth(deeper=1)}
         self.boosters_ = {
-            name: boosting.grow(
-                inputs, capped, start, Growth(**size), _TWEEDIE, self.random_state, self.n_jobs
-            )
-            for name, size in (("shallow", growth), ("deeper", deeper))
+            name: boosting.grow(inputs, capped, start, size, _TWEEDIE, self.random_state, self.n_jobs)
+            for name, size in sizes.items()
         }
         return self
 
@@ -117,7 +85,7 @@ class LifetimeValueModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         for rows in groups:
             shifts.append(np.log(max(y[rows].sum(), _LEAST) / np.exp(start[rows]).sum()))
             start[rows] += shifts[-1]
-        self.log_level_ = float(np.mean(shifts)) * (LEVEL_TRUST if self.prior_column is not None else 1.0)
+        self.log_level_ = self.lasting(shifts)
         return start
 
     def _log_prior(self, X: Numbers) -> Numbers:
@@ -132,8 +100,8 @@ class LifetimeValueModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         start = self._log_prior(inputs) + self.log_level_
         prior = np.exp(start)
         total = prior.copy()
-        for booster in self.boosters_.values():
-            total += np.exp(boosting.margins(booster, inputs, start))
+        for name in sorted(self.boosters_):  # a model that was read back sums in the same order
+            total += np.exp(boosting.margins(self.boosters_[name], inputs, start))
         mean = total / (1 + len(self.boosters_))
         return np.asarray(prior + self.trust_ * (mean - prior))
 

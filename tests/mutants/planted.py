@@ -5,19 +5,20 @@ break.  Compiled walks are planted as plain Python, which says the same and need
 """
 
 import importlib
-import numba
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
+import numba
+
 
 @dataclass(frozen=True)
 class Mutant:
     """One planted bug.
 
-    ``entry`` names what other modules call in the altered module; every occurrence of ``old`` is altered.
+    ``entry`` names what the others call in the altered module, also as ``Class.method``.
     """
 
     name: str
@@ -38,8 +39,10 @@ def planted(mutant: Mutant):
     module = importlib.import_module(mutant.module)
     altered = alter(module, mutant.old, mutant.new)
     with ExitStack() as stack:
-        for name in mutant.entry:
-            stack.enter_context(mock.patch.object(module, name, getattr(altered, name)))
+        for path in mutant.entry:
+            *owner, name = path.split(".")
+            real, wrong = ((vars(m)[owner[0]] if owner else m) for m in (module, altered))
+            stack.enter_context(mock.patch.object(real, name, vars(wrong)[name]))
         yield
 
 
@@ -51,7 +54,7 @@ def alter(module: ModuleType, old: str, new: str) -> ModuleType:
     altered = ModuleType(module.__name__)
     altered.__file__ = module.__file__
     with mock.patch.object(numba, "njit", lambda **_: lambda function: function):
-        exec(compile(source.replace(old, new), module.__file__, "exec"), altered.__dict__)  # noqa: S102
+        exec(compile(source.replace(old, new), module.__file__, "exec"), altered.__dict__)  # noqa: S102  (our own source)
     return altered
 
 
@@ -73,6 +76,15 @@ MUTANTS = (
     _walks(
         "at or before the cutoff",
         "An event exactly at the cutoff counts as past.",
+        "< cutoff:",
+        "<= cutoff:",
+        FUTURE,
+        "an_event_exactly_at_the_cutoff_belongs_to_the_future",
+        ORACLE,
+    ),
+    _walks(
+        "announced for the cutoff",
+        "An event that was announced earlier and happens exactly at the cutoff counts as past.",
         "if at[middle] < cutoff:",
         "if at[middle] <= cutoff:",
         FUTURE,
@@ -121,16 +133,16 @@ MUTANTS = (
     _walks(
         "whole days",
         "The cutoff is rounded up to midnight, so the rest of its day counts as past.",
-        "if at[middle] < cutoff:",
-        "if at[middle] < -(-cutoff // MICROSECONDS_PER_DAY) * MICROSECONDS_PER_DAY:",
+        "< cutoff:",
+        "< -(-cutoff // MICROSECONDS_PER_DAY) * MICROSECONDS_PER_DAY:",
         FUTURE,
         ORACLE,
     ),
     _walks(
-        "days counted from another midnight",
-        "Days change at an hour that drifts with the calendar.",
+        "summer time",
+        "Days begin an hour earlier in every other half year.",
         "day = at[j] // MICROSECONDS_PER_DAY",
-        "day = at[j] // (MICROSECONDS_PER_DAY + 1)",
+        "day = (at[j] + 3_600_000_000 * (at[j] // (182 * MICROSECONDS_PER_DAY) % 2)) // MICROSECONDS_PER_DAY",
         "a_shift_by_whole_days_changes_nothing",
     ),
     _walks(
@@ -231,6 +243,24 @@ MUTANTS = (
         ("the_order_of_rows_does_not_matter",),
     ),
     Mutant(
+        "delivered twice, counted twice",
+        "Rows with one event id are not looked at as repeats.",
+        "features.staging",
+        ("Staged.kept",),
+        "if not self.has_repeats:",
+        "if self:",
+        ("a_row_that_was_delivered_twice_counts_once",),
+    ),
+    Mutant(
+        "store in order of arrival",
+        "The store keeps the events of a customer in the order in which they became known.",
+        "features.build",
+        ("_write_rows",),
+        "['customer', '_at', '_known_at', *order]",
+        "['customer', '_known_at', *order]",
+        ("what_the_store_gives_back_is_what_happened",),
+    ),
+    Mutant(
         "label one tick early",
         "The outcome window begins and ends one microsecond early.",
         "training.labels",
@@ -257,15 +287,15 @@ MUTANTS = (
         "A label rests on a fact that was known only at the instant of the training.",
         "training.labels",
         ("outcomes",),
-        "keep = events.known_at < until",
-        "keep = events.known_at <= until",
+        "events.known_at < until",
+        "events.known_at <= until",
         ("what_was_known_too_late_does_not_matter_to_a_label", "every_outcome_is_what_plain_sql_says"),
     ),
     Mutant(
         "prior of another cutoff",
         "Every row starts from the newest prior.",
         "training.recipe",
-        ("Recipe",),
+        ("Recipe.encode",),
         "self.priors[int(cutoff)]",
         "self.priors[max(self.priors)]",
         ("every_row_starts_from_the_prior_of_its_own_cutoff",),
@@ -337,7 +367,7 @@ MUTANTS = (
         "any features will do",
         "A model predicts from a panel of other features.",
         "training.artifact",
-        ("FittedModel",),
+        ("FittedModel.predict",),
         "if panel.features.contract != self.features.contract:",
         "if len(panel.features) != len(self.features):",
         ("a_panel_of_other_features_is_refused",),

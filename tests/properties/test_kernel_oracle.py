@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from builders import STRUCTURAL, TABLES_WITH_CUSTOMERS, became_known, bucket_of, happened, kinds_of
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from laws import law
 from strategies import CHURN, CUTOFFS, EVERY_FEATURE, NAMES, OTHER_FEATURES, UNTIL, VALUE, cutoffs, histories
 
 from features import kernel
@@ -18,7 +18,6 @@ from features.windows import days
 from training import labels
 
 ORACLES = Path(__file__).parent.parent / "oracles"
-ORACLE = settings(max_examples=15)
 TYPES = {Kind.MONEY: pa.int64(), Kind.TIME: pa.int64(), Kind.CATEGORY: pa.string()}
 SQL = {file.stem: file.read_text() for file in ORACLES.glob("*.sql")}
 
@@ -94,8 +93,7 @@ def agree(ours, theirs, what):
         assert ours == pytest.approx(float(theirs), rel=1e-9, abs=1e-9, nan_ok=True), what
 
 
-@ORACLE
-@given(customers=histories(*NAMES[:3]), asked=cutoffs)
+@law(15, customers=histories(*NAMES[:3]), asked=cutoffs)
 def test_every_feature_is_what_plain_sql_says(connection, customers, asked):
     load(connection, customers, asked)
     bucket = bucket_of(customers)
@@ -109,8 +107,7 @@ def test_every_feature_is_what_plain_sql_says(connection, customers, asked):
             agree(ours, said[pair], feature.name)
 
 
-@ORACLE
-@given(customers=histories(*NAMES[:3]), asked=cutoffs, earlier=st.sampled_from([0, 1, days(1).microseconds]))
+@law(60, customers=histories(*NAMES[:3]), asked=cutoffs, earlier=st.sampled_from([0, 1, days(1).microseconds]))
 def test_every_outcome_is_what_plain_sql_says(connection, customers, asked, earlier):
     load(connection, customers, asked)
     until = max(asked) + CHURN.span + earlier

@@ -1,0 +1,165 @@
+"""Training from the store to the registry: runs, gate, promotion, rollback, repeatability."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from experiments.simulator import simulate
+from features import business as businesses
+from features.build import build
+from features.errors import QualityRefused, QuestionError, UserError
+from features.windows import parse_instant, to_datetime
+from training import artifact, jobs
+from training.tracking import CHALLENGER, CHAMPION, Tracking
+
+EARLIER = parse_instant("2025-06-01")
+KINDS = jobs.KINDS
+
+
+def quiet(_what, _done, _total):
+    pass
+
+
+def train(business, **settings):
+    return jobs.train(business, jobs.Settings(**settings), quiet)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A small business with a champion of a month ago."""
+    folder = tmp_path_factory.mktemp("shop")
+    simulate(folder, customers=700, seed=5)
+    business = businesses.load(folder / "business.toml")
+    build(business)
+    first = train(business, until=EARLIER)
+    assert [one.promoted for one in first] == [True, True], [one.refusals for one in first]
+    return business
+
+
+def _digests(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def test_a_run_holds_its_models_as_nested_runs_with_card_and_dataset(shop):
+    tracking = Tracking(shop)
+    version = tracking.champion("attrition")
+    run = tracking.client.get_run(version.run_id)
+    assert run.data.tags["mlflow.parentRunId"]
+    assert run.data.metrics["model.log_loss"] < run.data.metrics["recency_rule.log_loss"]
+    (logged,) = run.inputs.dataset_inputs
+    assert logged.dataset.digest
+    assert {item.path for item in tracking.client.list_artifacts(version.run_id)} >= {"card.json", "card.md"}
+
+
+def test_no_customer_is_named_in_what_is_tracked(shop):
+    from features.store import Store
+
+    store = Store.open(shop.workspace)
+    ids = store.customer_ids(0)
+    written = b"".join(
+        path.read_bytes() for path in (shop.workspace / "artifacts").rglob("*") if path.is_file()
+    )
+    assert [name for name in ids if name.encode() in written] == []
+
+
+def test_nothing_after_until_is_used(shop, tmp_path):
+    """Trained until a day on all facts, or on the facts that were known that day: the same numbers."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    text = shop.path.read_text(encoding="utf-8").replace('"2025-07-01"', '"2025-06-01"')
+    (tmp_path / "business.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "customers.parquet").write_bytes((shop.folder / "customers.parquet").read_bytes())
+    rows = pq.read_table(shop.folder / "purchases.parquet")
+    until = to_datetime(EARLIER)
+    known = pc.less(pc.coalesce(rows["known_at"], rows["purchased_at"]), until)
+    pq.write_table(
+        rows.filter(pc.and_(known, pc.less(rows["purchased_at"], until))), tmp_path / "purchases.parquet"
+    )
+    past = businesses.load(tmp_path / "business.toml")
+    build(past)
+    manifests = []
+    for business in (shop, past):
+        (trained,) = train(business, until=EARLIER, promote=False, kinds=("attrition",))
+        folder = Tracking(business).folder(trained.version)
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifests.append({key: manifest[key] for key in ("sha256", "prior", "state", "golden")})
+    assert manifests[0] == manifests[1]
+
+
+def test_the_same_data_and_seed_give_the_same_model_bytes(shop):
+    tracking = Tracking(shop)
+    folders = []
+    for _ in range(2):
+        trained = train(shop, until=EARLIER, promote=False, kinds=("attrition",))
+        folders.append(tracking.folder(trained[0].version))
+    assert _digests(folders[0]) == _digests(folders[1])
+
+
+def test_an_equal_challenger_is_refused_and_the_champion_stays(shop):
+    before = Tracking(shop).champion("attrition").number
+    trained = train(shop, until=EARLIER)
+    with pytest.raises(QualityRefused, match=r"champion.*difference \+0\.00000"):
+        jobs.refuse(trained)
+    assert not any(one.promoted for one in trained)
+    after = Tracking(shop)
+    assert after.champion("attrition").number == before
+    assert CHALLENGER in after.version("attrition", trained[0].version.number).aliases
+
+
+def test_a_challenger_that_has_seen_more_is_promoted_and_can_be_rolled_back_in_seconds(shop):
+    tracking = Tracking(shop)
+    before = {kind: tracking.champion(kind) for kind in KINDS}
+    digests = {kind: _digests(tracking.folder(version)) for kind, version in before.items()}
+    trained = train(shop)
+    assert [one.promoted for one in trained] == [True, True], [one.refusals for one in trained]
+    now = {kind: tracking.champion(kind) for kind in KINDS}
+    assert all(CHAMPION in version.aliases for version in now.values())
+    assert all(now[kind].number > before[kind].number for kind in KINDS)
+
+    started = time.monotonic()
+    tracking.rollback(KINDS)
+    assert time.monotonic() - started < 5
+    for kind in KINDS:
+        version = tracking.champion(kind)
+        assert version.number == before[kind].number
+        assert _digests(tracking.folder(version)) == digests[kind]
+
+
+def test_there_is_nothing_to_go_back_to_before_the_first_champion(shop):
+    with pytest.raises(UserError, match="nothing to go back to"):
+        Tracking(shop).rollback(KINDS)
+
+
+def test_a_search_keeps_the_defaults_unless_it_beats_them(shop):
+    trained = train(shop, until=EARLIER, promote=False, kinds=("attrition",), trials=2)
+    run_id = trained[0].version.run_id
+    path = Tracking(shop).client.download_artifacts(run_id, "trials.json")
+    trials = json.loads(Path(path).read_text(encoding="utf-8"))
+    assert [trial["number"] for trial in trials] == [0, 1, 2]
+    model = artifact.load(Tracking(shop).folder(trained[0].version))
+    best = min(trials, key=lambda trial: trial["loss"])
+    assert model.facts["parameters"] in ({}, best["parameters"])
+
+
+def test_the_tracking_uri_of_the_environment_wins(shop, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other.db")
+    elsewhere = Tracking(shop)
+    assert elsewhere.champion("attrition") is None
+    assert (tmp_path / "other.db").exists()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert Tracking(shop).champion("attrition") is not None
+
+
+def test_looking_beyond_the_facts_is_refused(shop):
+    with pytest.raises(QuestionError, match="look beyond"):
+        train(shop, until=parse_instant("2026-01-01"))
+
+
+def test_churn_by_exit_is_refused_by_name(shop):
+    other = shop.model_copy(update={"churn": shop.churn.model_copy(update={"kind": "exit"})})
+    with pytest.raises(QuestionError, match="exit"):
+        train(other)
