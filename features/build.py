@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -18,7 +19,7 @@ from features.sources import Place, Raw, connect, find, read
 from features.staging import Staged, stage, write_rejected
 from features.store import Manifest, TableRecord, file_of, folder_of
 from features.tables import TABLES, Kind
-from features.windows import BEGINNING, next_midnight
+from features.windows import BEGINNING, next_midnight, to_instant
 
 ROWS_OF_A_BUCKET = 500_000
 """About how many rows a bucket holds at most; memory is bounded by it."""
@@ -41,9 +42,19 @@ class Job:
 
     business: Business
     connection: duckdb.DuckDBPyConnection
-    staging: Path
-    output: Path
+    folder: Path
     progress: Progress
+    now: int
+
+    @property
+    def staging(self) -> Path:
+        """Where checked rows wait to be put in order."""
+        return self.folder / "staging"
+
+    @property
+    def output(self) -> Path:
+        """What becomes the snapshot."""
+        return self.folder / "snapshot"
 
 
 def build(
@@ -53,6 +64,7 @@ def build(
     n_buckets: int | None = None,
     memory: str | None = None,
     threads: int | None = None,
+    now: int | None = None,
 ) -> BuildReport:
     """Read every source, check every row, and publish a new snapshot; readers never see a half of it.
 
@@ -68,13 +80,15 @@ def build(
         What DuckDB may use, as in ``"2GB"``; by default half of the machine, at most 4 GB.
     threads : int, optional
         By default all cores.
+    now : int, optional
+        The instant of the build; by default the clock's.  Nothing can have happened after it.
 
     Raises
     ------
     DataError
         A table breaks its contract; the old snapshot stays.
     UserError
-        Another build is running, or the disk or the memory does not suffice.
+        Another run is writing, or the disk or the memory does not suffice.
     """
     if n_buckets is not None and n_buckets & (n_buckets - 1):
         raise ValueError(f"n_buckets is {n_buckets}; expected a power of two")
@@ -83,7 +97,7 @@ def build(
     with sole_writer(store), _limits(store), unfinished(store) as folder:
         cores = threads or len(os.sched_getaffinity(0))
         with connect(folder, places, memory or _memory(), cores) as connection:
-            job = Job(business, connection, folder / "staging", folder / "snapshot", progress or _silent)
+            job = Job(business, connection, folder, progress or _silent, _clock() if now is None else now)
             manifest = _build(job, places, n_buckets)
         return BuildReport(publish(store, job.output), manifest)
 
@@ -120,6 +134,11 @@ def _silent(what: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
+def _clock() -> int:
+    """Return the present instant."""
+    return to_instant(datetime.now(UTC))
+
+
 def _memory() -> str:
     """Half of the machine's memory, at most 4 GB."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -137,7 +156,7 @@ def _stage_all(job: Job, raws: dict[str, Raw], n_buckets: int | None) -> list[St
     tables = []
     for done, (table, raw) in enumerate(raws.items()):
         job.progress("checking", done, len(raws))
-        tables.append(stage(job.connection, job.business, table, raw, job.staging, n_slices))
+        tables.append(stage(job.connection, job.business, table, raw, job.staging, n_slices, job.now))
     job.progress("checking", len(raws), len(raws))
     return tables
 
@@ -257,18 +276,32 @@ def _manifest(
     """Account for every row."""
     records = {t.name: _record(job, t, stored[t.name], late=late[t.name]) for t in tables}
     identity = job.business.business
-    newest = max(r.last_at for t, r in records.items() if t != "customers" and r.last_at is not None)
     return Manifest(
         name=identity.name,
         currency=identity.currency,
         minor_digits=job.business.minor_digits,
         timezone=identity.timezone,
-        observed_until=next_midnight(newest) if identity.observed_until is None else identity.observed_until,
+        observed_until=_observed_until(job, tables),
         n_customers=n_customers,
         n_buckets=n_buckets,
         tables=records,
         fingerprint=fingerprint(job.output),
     )
+
+
+def _observed_until(job: Job, tables: list[Staged]) -> int:
+    """Return what is declared, else the midnight after the newest purchase, but never later than the build.
+
+    Without purchases the starts of subscriptions count, but not those that are still to come.
+    """
+    declared = job.business.business.observed_until
+    if declared is not None:
+        return declared
+    staged = {table.name: table for table in tables}
+    table = staged.get("purchases") or staged["subscriptions"]
+    row = job.connection.execute(f"SELECT max(_at) FROM ({table.kept()}) WHERE _at < {job.now}").fetchone()
+    newest = row[0] if row else None
+    return job.now if newest is None else min(next_midnight(newest), job.now)
 
 
 def _record(job: Job, table: Staged, stored: int, *, late: bool) -> TableRecord:

@@ -17,6 +17,7 @@
 (2, '365d', '.holdfast')
 """
 
+import re
 import tomllib
 from datetime import date, datetime
 from functools import cached_property
@@ -46,6 +47,8 @@ WORKSPACE = ".holdfast"
 
 # What pydantic adds to the place of a complaint for each alternative of a union.
 _ALTERNATIVES = ("literal[", "is-instance[", "function-", "dict[", "list[")
+# Letters and digits of every script; what \w has beyond them is the low line.
+_NAME = re.compile(r"[^\W_]([\w .-]*[^\W_])?")
 _DATABASES = ("postgresql://", "postgres://")
 
 
@@ -86,6 +89,17 @@ class Identity(_Section):
     currency: str
     timezone: str | None = None
     observed_until: int | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        # Models and experiments are registered under it, where quotes, slashes and colons mean something.
+        if not _NAME.fullmatch(value):
+            raise ValueError(
+                "the name may have letters, digits, spaces, '.', '_' and '-' only, and begins and ends with "
+                "a letter or digit, as in 'corner shop'."
+            )
+        return value
 
     @field_validator("currency")
     @classmethod
@@ -244,7 +258,8 @@ def _parse(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_bytes().decode())
     except FileNotFoundError:
         raise BusinessError(
-            f"There is no file {path}. Write one, or let `holdfast init SOURCE` write a first version."
+            f"There is no file {path}. Write one as in the README, "
+            "or let `holdfast simulate` or `holdfast dataset` write one with its tables."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror

@@ -30,6 +30,10 @@ _READERS: dict[Kind, Callable[[Place], Reading]] = {
 }
 
 
+HAPPENED = frozenset({"purchases", "contacts", "surveys", "exits"})
+"""Tables whose rows have happened; those of the others may be plans, so their times may lie ahead."""
+
+
 def readings_of(business: Business, table: Table, raw: Raw, kinds: Mapping[str, Kind]) -> list[Reading]:
     """Say how every mapped column of a table is read.
 
@@ -61,17 +65,20 @@ def readings_of(business: Business, table: Table, raw: Raw, kinds: Mapping[str, 
     return [_READERS[kind](places[column]) for column, kind in kinds.items()]
 
 
-def typed_rows(business: Business, table: Table, raw: Raw, readings: Sequence[Reading]) -> str:
+def typed_rows(
+    business: Business, table: Table, raw: Raw, readings: Sequence[Reading], now: int | None = None
+) -> str:
     """SQL of the typed rows of a table: ``"v name"`` for each column, ``_at``, ``_known_at`` and ``_reason``.
 
     ``_reason`` is null for a row that is kept.  The raw columns stay beside the typed ones.
+    ``now`` is the instant of the build: without a declared observed_until nothing can have happened after it.
     """
     steps = [
         [f"{r.trimmed} AS {name('t ' + r.name)}" for r in readings if r.trimmed],
         [f"{r.parsed} AS {name('p ' + r.name)}" for r in readings if r.parsed],
         [f"{r.value} AS {name('v ' + r.name)}" for r in readings]
         + [f"{r.naive} AS {name('naive ' + r.name)}" for r in readings if r.naive],
-        _row_columns(business, table, {r.name for r in readings}, readings),
+        _row_columns(business, table, {r.name for r in readings}, readings, now),
     ]
     rows = raw.relation
     for step in steps:
@@ -80,7 +87,9 @@ def typed_rows(business: Business, table: Table, raw: Raw, readings: Sequence[Re
     return rows
 
 
-def _row_columns(business: Business, table: Table, names: set[str], readings: Sequence[Reading]) -> list[str]:
+def _row_columns(
+    business: Business, table: Table, names: set[str], readings: Sequence[Reading], now: int | None
+) -> list[str]:
     """SQL of what belongs to the row rather than to a column: its times, and the reason to refuse it."""
     at = name(f"v {table.at}") if table.at in names else "NULL::BIGINT"
     happened = f"coalesce({at}, {BEGINNING})"
@@ -91,6 +100,8 @@ def _row_columns(business: Business, table: Table, names: set[str], readings: Se
         refusals.append(
             f"CASE WHEN {at} >= {until} THEN {text(f'{table.at} is not before observed_until')} END"
         )
+    elif now is not None and table.name in HAPPENED:
+        refusals.append(f"CASE WHEN {at} >= {now} THEN {text(f'{table.at} is after the build')} END")
     return [f"{happened} AS _at", f"{known} AS _known_at", f"coalesce({', '.join(refusals)}) AS _reason"]
 
 

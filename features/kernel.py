@@ -13,12 +13,13 @@ A fact is visible at a cutoff if it happened before it *and* was known before it
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from features import walks
-from features.events import Bucket, Events, Instants, Numbers
+from features.events import NULL_CODE, Bucket, Events, Instants, Numbers
 from features.language import Aggregate, Condition, EventSource, Feature, FeatureSet
 from features.windows import MICROSECONDS_PER_DAY, Duration
 
@@ -149,10 +150,12 @@ def _passes(events: Events, condition: Condition) -> npt.NDArray[np.bool_]:
     if values is None:
         return np.zeros(len(events.at), np.bool_)
     if condition.operator == "in":
-        levels = events.levels[condition.column]
+        levels = events.levels.get(condition.column, ())  # none where nobody's is filled in
         wanted = [code for code, level in enumerate(levels) if level in condition.value]  # type: ignore[operator]
         return np.isin(values, wanted)
-    compare = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
+    if condition.operator == "known":
+        return ~np.isnan(values) if values.dtype == np.float64 else values != NULL_CODE
+    compare: dict[str, Any] = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
     passed: npt.NDArray[np.bool_] = compare[condition.operator](values, condition.value)
     return passed
 

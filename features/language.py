@@ -69,14 +69,14 @@ _WINDOWLESS = {Aggregate.DAYS_SINCE_LAST, Aggregate.DAYS_SINCE_FIRST, Aggregate.
 
 @dataclass(frozen=True)
 class Condition:
-    """A test on one column of an event: ``operator`` is one of ``in < <= > >=``.
+    """A test on one column of an event: ``operator`` is one of ``in known < <= > >=``.
 
-    A null never passes.
+    A null never passes; ``known`` asks for nothing else.
     """
 
     column: str
     operator: str
-    value: float | tuple[str, ...]
+    value: float | tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,10 @@ class ColumnOf:
 
     source: "EventSource"
     name: str
+
+    def is_known(self) -> Condition:
+        """Pass where the column is filled."""
+        return Condition(self.name, "known")
 
     def __lt__(self, value: float) -> Condition:
         """Pass where the column is less than ``value``."""

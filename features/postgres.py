@@ -52,6 +52,21 @@ def fetch(table: str, source: Source, path: Path) -> None:
                 writer.write_table(pa.Table.from_batches([batch]).cast(schema))
 
 
+def look(table: str, source: Source) -> None:
+    """Make sure that the database of a table answers, without reading any row.
+
+    Raises
+    ------
+    DataError
+        The database cannot be reached, or refuses.
+    UserError
+        The driver is not installed.
+    """
+    with _asking(table), _connect(source.source) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        cursor.fetchall()
+
+
 def _connect(url: str) -> Any:
     """Open the database."""
     try:

@@ -24,14 +24,14 @@ UNFINISHED = "unfinished"
 
 @contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
-    """Let one build at a time write below a folder.
+    """Let one run at a time write below a folder.
 
-    The lock belongs to the process, so a killed build leaves none behind.
+    The lock belongs to the process, so a killed one leaves none behind.
 
     Raises
     ------
     UserError
-        Another build is writing there, or the folder cannot be written.
+        Another run is writing there, or the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"Another build is writing to {folder}. Wait until it is done.") from None
+            raise UserError(f"Another run is writing to {folder}. Wait until it is done.") from None
         yield
     finally:
         os.close(lock)

@@ -34,7 +34,8 @@ USED_TWICE = "event_id is used for different rows"
 class Staged:
     """One table on its way into the store.
 
-    ``values`` are the value columns in the order of the store, ``texts`` the free texts, with their kinds.
+    ``values`` are the value columns in the order of the store, ``texts`` the free texts, with their kinds;
+    ``now`` is the instant of the build.
     """
 
     table: Table
@@ -43,6 +44,7 @@ class Staged:
     folder: Path
     values: dict[str, Kind]
     texts: list[str]
+    now: int
     rows_in: int = 0
     duplicates: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
@@ -76,6 +78,10 @@ class Staged:
         found = [f for f in every if f.parent.name != refused and (slices is None or f.parent.name in wanted)]
         return _read(found) if found else f"{_read(every[:1])} WHERE false"
 
+    def typed(self, business: Business) -> str:
+        """SQL of the rows of the source with their typed values and the reasons to refuse some."""
+        return typed_rows(business, self.table, self.raw, self.readings, self.now)
+
     def kept(self, slices: Collection[int] | None = None) -> str:
         """SQL of the rows that go into the store: of repeated events one, of contradictory ones none."""
         if not self.has_repeats:
@@ -102,6 +108,7 @@ def stage(
     raw: Raw,
     folder: Path,
     n_slices: int,
+    now: int,
 ) -> Staged:
     """Check the rows of one table and divide them by customer.
 
@@ -116,7 +123,7 @@ def stage(
         readings = readings_of(business, contract, raw, kinds)
         order = value_columns(contract, dict.fromkeys(kinds))
         free = [column for column, kind in kinds.items() if kind is Kind.TEXT]
-        staged = Staged(contract, raw, readings, folder / table, {c: kinds[c] for c in order}, free)
+        staged = Staged(contract, raw, readings, folder / table, {c: kinds[c] for c in order}, free, now)
         _divide(connection, business, staged, n_slices)
     _count(connection, staged)
     _refuse_times(connection, business, staged)
@@ -172,7 +179,7 @@ def _divide(connection: duckdb.DuckDBPyConnection, business: Business, staged: S
     columns = [f"{name('v ' + column)} AS {name(column)}" for column in kept]
     columns += [f"{name('naive ' + column.name)}" for column in staged.readings if column.naive]
     hashed = f"md5_number({name('v customer_id')}) & {n_slices - 1}" if n_slices > 1 else "0"
-    rows = typed_rows(business, staged.table, staged.raw, staged.readings)
+    rows = staged.typed(business)
     staged.folder.mkdir()
     connection.execute(
         f"COPY (SELECT {', '.join(columns)}, _at, _known_at, _reason, "
@@ -221,7 +228,7 @@ def _other_form(
     shape = name(column)
     for pattern, mark in (("[\\p{L}\\p{M}]", "a"), ("\\p{N}", "d"), ("[^ad /.:,;+()_-]", "?")):
         shape = f"regexp_replace({shape}, '{pattern}', '{mark}', 'g')"
-    rows = typed_rows(business, staged.table, staged.raw, staged.readings)
+    rows = staged.typed(business)
     row = connection.execute(
         f"SELECT left({shape}, 40), count(*) FROM ({rows}) WHERE _reason = {text(reason)} "
         "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1"
@@ -304,7 +311,7 @@ def write_rejected(
         The source has changed since it was checked.
     """
     raw = ", ".join(f"CAST({name(r.name)} AS VARCHAR) AS {name(r.name)}" for r in staged.readings)
-    rows = typed_rows(business, staged.table, staged.raw, staged.readings)
+    rows = staged.typed(business)
     reason = "_reason"
     if USED_TWICE in staged.reasons:
         used_twice = name(f"used twice {staged.name}")

@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.business import Business
 from features.errors import DataError, UserError, did_you_mean
 from features.events import Bucket, Codes, Events, Numbers
 from features.tables import TABLES, Kind
@@ -151,6 +152,23 @@ class Store:
                 f"Nothing has been built in {workspace} yet. Run `holdfast build business.toml`."
             ) from None
         return cls(snapshot, Manifest.from_json(text))
+
+    @classmethod
+    def of(cls, business: Business) -> "Store":
+        """Open the current snapshot of a business.
+
+        Raises
+        ------
+        UserError
+            Nothing has been built, or it was built with another currency.
+        """
+        store = cls.open(business.workspace)
+        built, asked = store.manifest.currency, business.business.currency
+        if (built, store.manifest.minor_digits) != (asked, business.minor_digits):
+            raise UserError(
+                f"The store was built in {built}, business.toml says {asked}. Run `holdfast build` again."
+            )
+        return store
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process without the levels that were read."""

@@ -24,6 +24,7 @@ from features.windows import days
 
 LINES = EventSource("purchases", at="purchased_at").named("lines")
 PURCHASES = LINES.where(LINES["amount"] >= 0).named("purchases")
+COSTED = LINES.where(LINES["cost"].is_known()).named("costed_lines")
 RETURNS = LINES.where(LINES["amount"] < 0).named("returns")
 
 _MONTH, _QUARTER, _HALF, _YEAR = days(30), days(90), days(180), days(365)
@@ -57,6 +58,7 @@ TRANSACTION_FEATURES = REPEAT_FEATURES + FeatureSet(
     distinct(PURCHASES["channel"]).over(_YEAR),
     total(PURCHASES["discount"]).over(_QUARTER, _YEAR),
     total(LINES["cost"]).over(_YEAR),
+    total(COSTED["amount"]).over(_YEAR),
     count(RETURNS).over(_QUARTER, _YEAR),
     total(RETURNS["amount"]).over(_YEAR),
     days_since_last(RETURNS),

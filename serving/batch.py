@@ -26,12 +26,13 @@ from features.events import Bucket, Numbers
 from features.panel import each_bucket
 from features.publication import flush, sole_writer
 from features.store import Store
-from features.windows import to_text
+from features.windows import parse_instant, to_text
 from serving import scores
 from serving.scorer import Scorer
 
 Progress = Callable[[str, int, int], None]
-MANIFEST = "manifest.json"
+MANIFEST = "_manifest.json"
+"""Begins with an underscore: readers of Parquet folders pass over such files."""
 RUNS = "scores"
 """Folder of the workspace that says where the scores of each cutoff are."""
 
@@ -50,11 +51,41 @@ class BatchRun:
     mean_churn_probability: float | None
     total_lifetime_value: float
     models: tuple[str, ...]
+    trained_until: str
+    questions: dict[str, Any]
+    in_table: bool
 
 
-def score(
-    business: Business, cutoff: int, scored_at: int, folder: Path, table: str, progress: Progress
-) -> BatchRun:
+@dataclass(frozen=True)
+class Target:
+    """Where a run goes.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the Parquet files appear, all at once; the folder of an earlier run is replaced.
+    table : str
+        URL of the score table that look-ups are answered from.
+    over_newer : bool
+        Whether the table may lose the scores of a later cutoff.  A look back at the past must not change
+        what marketing is told today.
+    """
+
+    folder: Path
+    table: str
+    over_newer: bool = False
+
+    def takes(self, cutoff: int) -> bool:
+        """Whether the scores of a cutoff go into the table."""
+        opened = scores.connect(self.table)
+        try:
+            batch = opened.batch()
+        finally:
+            opened.close()
+        return self.over_newer or batch is None or parse_instant(batch.cutoff) <= cutoff
+
+
+def score(business: Business, cutoff: int, scored_at: int, target: Target, progress: Progress) -> BatchRun:
     """Score every customer of the store.
 
     Parameters
@@ -64,10 +95,8 @@ def score(
         First instant of the future.
     scored_at : int
         The instant of this run, for the record only: no score depends on it.
-    folder : Path
-        Where the Parquet files appear, all at once; the folder of an earlier run is replaced.
-    table : str
-        URL of the score table for look-ups.
+    target : Target
+        Where the scores go.
     progress : callable
         Told (what, done, total).
 
@@ -84,25 +113,47 @@ def score(
     ModelUnavailable
         There is no champion.
     """
-    store = Store.open(business.workspace)
+    store = Store.of(business)
     if cutoff > store.observed_until:
         raise QuestionError(
             f"The facts are complete before {to_text(store.observed_until)}; a score for {to_text(cutoff)} "
             "would miss what happened in between. Build newer facts, or choose an earlier --cutoff."
         )
+    folder = target.folder
     _refuse_foreign(folder)
+    scores.reachable(target.table)
     scorer = Scorer.load(business)
     with sole_writer(business.workspace / RUNS):
+        in_table = target.takes(cutoff)
         with _limits(f"{folder} has", "the scores before stay"), _unfinished(folder) as unfinished:
-            run = _write(store, scorer, cutoff, scored_at, folder, unfinished, progress)
+            job = _Job(store, scorer, cutoff, scored_at, folder, in_table)
+            run = _write(job, unfinished, progress)
             flush(unfinished)
             _swap(unfinished, folder)
             _record(business.workspace / RUNS, run)
-        progress("score table", 0, 1)
-        with _limits("the score table has", f"its scores before stay, {folder} holds the new ones"):
-            scores.publish(folder.resolve(), table, _manifest(folder)["churn_grid"])
-        progress("score table", 1, 1)
+        if in_table:
+            progress("score table", 0, 1)
+            with _limits("the score table has", f"its scores before stay, {folder} holds the new ones"):
+                scores.publish(folder.resolve(), target.table, _manifest(folder)["churn_grid"])
+            progress("score table", 1, 1)
     return run
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What one run is made from."""
+
+    store: Store
+    scorer: Scorer
+    cutoff: int
+    scored_at: int
+    folder: Path
+    in_table: bool
+
+    @property
+    def name(self) -> str:
+        """Names every file of the run."""
+        return f"{_file_name(to_text(self.cutoff))}-{self.store.manifest.fingerprint[:8]}-{self.scored_at:x}"
 
 
 @contextmanager
@@ -157,38 +208,31 @@ def sample(folder: Path, rows: int = 10) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name not in times} for row in part.to_pylist()]
 
 
-def _write(
-    store: Store,
-    scorer: Scorer,
-    cutoff: int,
-    scored_at: int,
-    folder: Path,
-    unfinished: Path,
-    progress: Progress,
-) -> BatchRun:
+def _write(job: _Job, unfinished: Path, progress: Progress) -> BatchRun:
     """Write every part and the manifest into the unfinished folder."""
-    run = f"{_file_name(to_text(cutoff))}-{store.manifest.fingerprint[:8]}-{scored_at:x}"
+    scorer = job.scorer
 
     def work(bucket: Bucket) -> pa.Table:
-        return scorer.score(bucket, cutoff, scored_at)
+        return scorer.score(bucket, job.cutoff, job.scored_at)
 
     chances: list[Numbers] = []
     reasons: Counter[str] = Counter()
     value = 0.0
-    for index, part in enumerate(each_bucket(store, scorer.columns(), work)):
+    for index, part in enumerate(each_bucket(job.store, scorer.columns(), work)):
         pq.write_table(part, unfinished / f"{index:05d}.first", compression="lz4")
         chances.append(part["churn_probability"].drop_null().to_numpy())
         reasons.update(part["not_scored_because"].drop_null().to_pylist())
         value += float(np.nansum(part["lifetime_value"].to_numpy()))
-        progress("score", index + 1, store.n_buckets)
+        progress("score", index + 1, job.store.n_buckets)
     chance = np.concatenate(chances)
     grid = np.quantile(chance, np.linspace(0, 1, scores.GRID_POINTS)).tolist() if len(chance) else []
-    parts = [_rank(path, run, grid) for path in sorted(unfinished.glob("*.first"))]
+    parts = [_rank(path, job.name, grid) for path in sorted(unfinished.glob("*.first"))]
     mean = float(chance.mean()) if len(chance) else None
     models = tuple(version.text for version in scorer.versions.values())
     done = BatchRun(
-        run, str(folder.absolute()), to_text(cutoff), to_text(scored_at), len(chance) + reasons.total(),
-        len(chance), dict(reasons), mean, value, models,
+        job.name, str(job.folder.absolute()), to_text(job.cutoff), to_text(job.scored_at),
+        len(chance) + reasons.total(), len(chance), dict(reasons), mean, value, models,
+        scorer.trained_until, scorer.questions(), job.in_table,
     )  # fmt: skip
     content = {**asdict(done), "parts": parts, "churn_grid": grid}
     (unfinished / MANIFEST).write_text(json.dumps(content, indent=1), encoding="utf-8")
@@ -260,11 +304,9 @@ def _swap(unfinished: Path, folder: Path) -> None:
     link = finished.parent / f"{run}.link"
     link.unlink(missing_ok=True)
     link.symlink_to(Path(finished.parent.name) / finished.name)
-    old = folder.resolve() if folder.is_symlink() else None
+    # The version before stays until the next run starts: somebody may be reading it.
     os.replace(link, folder)  # noqa: PTH105  (says that it replaces)
     _flush_names(folder.parent)
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _flush_names(folder: Path) -> None:

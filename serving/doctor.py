@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions, version
 from pathlib import Path
 
+from features.business import Business
 from features.errors import HoldfastError
+from serving.cli import ENVIRONMENT
+from training import KINDS
 from training.tracking import QUIET, Tracking
 
 PACKAGES = ("features", "training", "serving", "experiments")
@@ -18,7 +21,7 @@ FLOORS = {
     "starlette": (0, 49, 1),
 }
 """Oldest releases without a known hole that matters here."""
-_TELEMETRY = {**QUIET, "BENTOML_DO_NOT_TRACK": "True"}
+_REPORTING = {name: wanted for name, wanted in ENVIRONMENT.items() if name != "OMP_WAIT_POLICY"}
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,11 @@ class Finding:
 
 def examine(business: Path | None) -> list[Finding]:
     """Look at the installation, and at a business where one is named."""
-    findings = [_python(), *_versions(), _one_xgboost(), *_names(), *_telemetry()]
-    return findings + (list(_business(business)) if business is not None else [])
+    findings = [_python(), *_versions(), _one_xgboost(), *_names()]
+    if business is not None:
+        findings += _business(business)
+    # Last: by now everything that sets the environment has done so.
+    return [*findings, *_telemetry()]
 
 
 def _python() -> Finding:
@@ -77,9 +83,12 @@ def _names() -> Iterator[Finding]:
 
 
 def _telemetry() -> Iterator[Finding]:
-    for name, wanted in _TELEMETRY.items():
-        found = os.environ.get(name, wanted)
-        yield Finding(name, found.lower() == wanted.lower(), f"{found}, wanted {wanted}")
+    """Say what really is in the environment; that of MLflow is set when MLflow is first needed."""
+    wanted_now = _REPORTING | (QUIET if "mlflow" in sys.modules else {})
+    for name, wanted in wanted_now.items():
+        found = os.environ.get(name)
+        good = found is not None and found.lower() == wanted.lower()
+        yield Finding(name, good, f"{found or 'not set'}, wanted {wanted}")
 
 
 def _business(path: Path) -> Iterator[Finding]:
@@ -92,16 +101,49 @@ def _business(path: Path) -> Iterator[Finding]:
         yield Finding("business.toml", good=False, says=str(error))
         return
     yield Finding("business.toml", good=True, says=business.business.name)
+    yield from _sources(business)
+    yield _scores(business)
     try:
-        store = Store.open(business.workspace)
+        store = Store.of(business)
         yield Finding("store", good=True, says=f"{store.manifest.n_customers:,} customers")
     except HoldfastError as error:
         yield Finding("store", good=False, says=str(error))
     tracking = Tracking(business)
     try:
-        champions = [tracking.champion(kind) for kind in ("attrition", "lifetime-value")]
+        champions = [tracking.champion(kind) for kind in KINDS]
     except HoldfastError as error:
         yield Finding("registry", good=False, says=str(error))
         return
     names = [version.text for version in champions if version is not None]
     yield Finding("registry", good=True, says=f"champions: {', '.join(names) or 'none yet'}")
+
+
+def _sources(business: Business) -> Iterator[Finding]:
+    """Whether there are files, or a database that answers, for every table; no row is read."""
+    from features import postgres
+    from features.sources import find
+
+    for table, source in business.tables.items():
+        try:
+            place = find(business, table)
+            if source.is_database:
+                postgres.look(table, source)
+        except HoldfastError as error:
+            yield Finding(f"tables.{table}", good=False, says=str(error))
+            continue
+        says = "the database answers" if source.is_database else f"{len(place.files)} {place.kind} file(s)"
+        yield Finding(f"tables.{table}", good=True, says=says)
+
+
+def _scores(business: Business) -> Finding:
+    """Whether the next batch of scores could be published."""
+    from serving import scores
+    from serving.settings import Secret, score_url
+
+    configured = os.environ.get("HOLDFAST_SCORES")
+    url = score_url(Secret(configured) if configured else None, business)
+    try:
+        scores.reachable(url)
+    except HoldfastError as error:
+        return Finding("scores", good=False, says=str(error))
+    return Finding("scores", good=True, says=f"{url.split(':', 1)[0]}, can be written")

@@ -18,10 +18,11 @@ from features.panel import Panel, panel_of
 from features.store import Store
 from features.tables import TABLES, Kind
 from features.transactions import REPEAT_FEATURES
+from training import KINDS
 from training.artifact import FittedModel, load
 from training.tracking import Tracking, Version
 
-ATTRITION, LIFETIME_VALUE = KINDS = ("attrition", "lifetime-value")
+ATTRITION, LIFETIME_VALUE = KINDS
 
 COST_SHARE = 0.055
 """Cost of acting as a share of the mean value: contact 1 and incentive 10 on a value of 200, as in EMPC
@@ -29,7 +30,7 @@ COST_SHARE = 0.055
 ACCEPTANCE = 0.3
 """Share of leavers whom an offer keeps: the mean of EMPC's Beta(6, 14)."""
 
-_NEVER, _TOO_LONG_AGO = "has never bought", "has not bought within {}"
+_NEVER, _TOO_LONG_AGO = "never bought", "not bought within {}"
 _DAYS, _TENURE, _SINCE, _ = REPEAT_FEATURES.names
 _YEAR_DAYS, _QUARTER_DAYS = 365, 90
 _SLIPPING_GAPS = 2
@@ -105,6 +106,11 @@ class Scorer:
             raise ContractMismatch(
                 "The two champions were trained on different features. Train both again, or roll one back."
             )
+        if value.facts["currency"] != business.business.currency:
+            raise ContractMismatch(
+                f"The champion values customers in {value.facts['currency']}, business.toml says "
+                f"{business.business.currency}. Build and train again."
+            )
         return cls(attrition, value, versions, _kinds(business, attrition))
 
     def columns(self) -> dict[str, frozenset[str]]:
@@ -148,6 +154,16 @@ class Scorer:
             "model_lifetime_value": [self.versions[LIFETIME_VALUE].text] * n,
         }
         return pa.table([values[name] for name in SCORE_SCHEMA.names], schema=SCORE_SCHEMA)
+
+    @property
+    def trained_until(self) -> str:
+        """The latest instant that either champion was trained with, as text."""
+        return str(max(model.facts["trained_until"] for model in (self.attrition, self.lifetime_value)))
+
+    def questions(self) -> dict[str, Any]:
+        """Return what the champions were asked, by kind, as plain JSON values."""
+        pairs = ((ATTRITION, self.attrition), (LIFETIME_VALUE, self.lifetime_value))
+        return {kind: model.facts["question"] for kind, model in pairs}
 
     @property
     def value_horizon_days(self) -> int:
@@ -226,7 +242,13 @@ def _champions(tracking: Tracking) -> dict[str, Version]:
 
 def _kinds(business: Business, model: FittedModel) -> dict[str, dict[str, Kind]]:
     """Say how every column that a model reads is kept: by the contract, or as the store found it."""
-    stored = Store.open(business.workspace).manifest.tables
+    stored = Store.of(business).manifest.tables
+    missing = [table for table in model.features.columns if table not in stored]
+    if missing:
+        raise ContractMismatch(
+            f"The champions need the table {missing[0]}, which the store does not have. "
+            "Declare it and build, or train again without it."
+        )
     return {
         table: {column: _kind(stored[table].columns, table, column) for column in columns}
         for table, columns in model.features.columns.items()

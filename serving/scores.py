@@ -17,6 +17,7 @@ faster, and it is needed: ADBC brings its own SQLite library, and two of them mu
 """
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -118,6 +119,31 @@ def connect(url: str) -> ScoreTable:
     return PostgresScores(url)
 
 
+def reachable(url: str) -> None:
+    """Make sure that a batch could be published here, and write nothing.
+
+    Raises
+    ------
+    UserError
+        The URL is not understood, the database does not answer, or the file is not ours to write.
+    """
+    if not url.startswith("sqlite:///"):
+        _require_postgres(url)
+        from serving.warehouse import require_postgres
+
+        require_postgres(url)
+        return
+    path = sqlite_path(url).absolute()
+    try:
+        refuse_foreign(path)
+        folder = next(parent for parent in path.parents if parent.exists())
+        writable = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise UserError(f"{path} cannot be written. Choose another path for the scores, or open its folder.")
+
+
 def publish(parquet_folder: Path, url: str, churn_grid: Sequence[float] | None = None) -> None:
     """Make the scores of a folder the current batch, all at once.
 
@@ -135,7 +161,7 @@ def publish(parquet_folder: Path, url: str, churn_grid: Sequence[float] | None =
     DataError
         The folder holds no scores.
     UserError
-        The URL is not understood, or the SQLite file is not a score table.
+        The URL is not understood, the SQLite file is not a score table, or PostgreSQL refuses.
     """
     batch = _Batch(parquet_folder, churn_grid)
     if url.startswith("sqlite:///"):

@@ -16,8 +16,7 @@ from features import business as businesses
 from features.business import Business
 from features.errors import QualityRefused, UserError, did_you_mean
 from features.windows import to_text
-
-KINDS = ("attrition", "lifetime-value")
+from training import KINDS
 
 
 @dataclass(frozen=True)
@@ -181,11 +180,11 @@ def score(arguments: Namespace) -> Answer:
     from serving.keys import instant_now
 
     business = businesses.load(arguments.business)
-    store = Store.open(business.workspace)
+    store = Store.of(business)
     cutoff = store.observed_until if arguments.cutoff is None else arguments.cutoff
-    folder, url = _places(business, cutoff, arguments.out)
+    target = _target(business, cutoff, arguments.out)
     started = time.monotonic()
-    run = batch.score(business, cutoff, instant_now(), folder, url, progress())
+    run = batch.score(business, cutoff, instant_now(), target, progress())
     chance = run.mean_churn_probability
     missed = f"{run.customers - run.scored:,} not ({_reasons(run.not_scored) or 'none'})"
     value = f"{run.total_lifetime_value:,.0f} {business.business.currency}"
@@ -194,9 +193,12 @@ def score(arguments: Namespace) -> Answer:
         "Nobody was eligible."
         if chance is None
         else f"Mean churn probability {chance:.3f}, total lifetime value {value}.",
-        f"Written to {run.folder} and to the score table in {time.monotonic() - started:.1f} s.",
+        f"Written to {run.folder} in {time.monotonic() - started:.1f} s.",
+        "Look-ups answer from these scores now."
+        if run.in_table
+        else "Look-ups keep answering from the score table's scores of a later cutoff.",
     ]
-    sample = batch.sample(folder)
+    sample = batch.sample(target.folder)
     return Answer(
         {**asdict(run), "sample": sample}, "\n".join([*lines, "", table(list(SAMPLE), _cells(sample))])
     )
@@ -226,7 +228,15 @@ def evaluate(arguments: Namespace) -> Answer:
 
     business = businesses.load(arguments.business)
     run = batch.read_run(business, arguments.cutoff)
-    facts = {"business": business.business.name, "cutoff": run.cutoff, "models": list(run.models)}
+    in_sample = run.trained_until > run.cutoff
+    facts = {
+        "business": business.business.name,
+        "cutoff": run.cutoff,
+        "models": list(run.models),
+        "trained_until": run.trained_until,
+        "in_sample": in_sample,
+        "questions": run.questions,
+    }
     found = judge(business, arguments.cutoff, batch.read_scores(run), facts, progress())
     value = f"{found.value_realised:,.0f} realised, {found.value_predicted:,.0f} predicted"
     off = f" ({found.value_predicted / found.value_realised - 1:+.1%})" if found.value_realised else ""
@@ -236,7 +246,12 @@ def evaluate(arguments: Namespace) -> Answer:
         f"Value in {business.business.currency}: {value}{off}.",
     ]
     tables = [f"\n{kind}\n{to_table(card)}" for kind, card in found.cards.items()]
-    return Answer(asdict(found), "\n".join([*lines, *tables]))
+    complaint = (
+        f"These models were trained until {run.trained_until} and have seen outcomes after {run.cutoff}: "
+        f"the figures flatter. Train with --until {run.cutoff} and score again."
+    )
+    data = {**asdict(found), "in_sample": in_sample}
+    return Answer(data, "\n".join([*lines, *tables]), complaint=complaint if in_sample else "")
 
 
 def serve(arguments: Namespace) -> Answer:
@@ -348,13 +363,12 @@ def _kinds(text: str | None) -> tuple[str, ...]:
     return kinds
 
 
-def _places(business: Business, cutoff: int, out: str | None) -> tuple[Path, str]:
-    """Return the folder of the Parquet files and the URL of the score table."""
-    from serving.batch import folder_of
+def _target(business: Business, cutoff: int, out: str | None) -> Any:
+    """Return where scores go: a table that is named may lose newer scores, the usual one may not."""
+    from serving.batch import Target, folder_of
     from serving.settings import Secret, score_url
 
-    configured = os.environ.get("HOLDFAST_SCORES")
-    if out is not None and "://" in out:
-        configured, out = out, None
-    folder = Path(out).absolute() if out else folder_of(business, cutoff)
-    return folder, score_url(Secret(configured) if configured else None, business)
+    is_url = out is not None and "://" in out
+    configured = out if is_url else os.environ.get("HOLDFAST_SCORES")
+    folder = Path(out).absolute() if out is not None and not is_url else folder_of(business, cutoff)
+    return Target(folder, score_url(Secret(configured) if configured else None, business), over_newer=is_url)

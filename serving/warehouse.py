@@ -31,6 +31,16 @@ CREATE TABLE IF NOT EXISTS holdfast_batches (
     churn_grid TEXT NOT NULL, kinds TEXT NOT NULL
 )
 """
+_REFUSED = {
+    "2BP01": "The scores have other columns than before, and other objects of the database depend on "
+    "the view holdfast_scores. Drop them, publish again, and create them anew.",
+    "42501": "The account of the score table may not make tables in its schema, or does not own those there. "
+    "Grant it CREATE on the schema, or publish with the account that made them.",
+    "42809": "The database has something else under the name holdfast_scores. "
+    "Choose another database or schema for the scores.",
+    "23505": "The batch has a customer twice; expected unique ids. Run `holdfast score` again.",
+}
+"""What to do when PostgreSQL refuses, by its SQLSTATE."""
 
 
 class Batch(Protocol):
@@ -119,8 +129,14 @@ def _to_disk(path: Path) -> None:
 
 
 def add_to_postgres(url: str, batch: Batch) -> None:
-    """Add a batch and make it the current one, in one transaction; only the one before it is kept."""
-    with _postgres(url) as connection, connection.cursor() as cursor:
+    """Add a batch and make it the current one, in one transaction; only the one before it is kept.
+
+    Raises
+    ------
+    UserError
+        The database cannot be reached, or refuses.
+    """
+    with _writing(url) as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
         cursor.fetchall()
         cursor.execute(_BATCHES)
@@ -132,13 +148,69 @@ def add_to_postgres(url: str, batch: Batch) -> None:
         cursor.adbc_ingest(
             "holdfast_batches", pa.Table.from_pylist([info_row(batch.info(number))]), mode="append"
         )
-        cursor.execute("DROP VIEW IF EXISTS holdfast_scores")
-        cursor.execute(f"CREATE VIEW holdfast_scores AS SELECT {number} AS batch, * FROM {table}")
+        _switch(cursor, number, table)
         cursor.execute(f"SELECT number FROM holdfast_batches WHERE number < {number - 1}")
         for (old,) in cursor.fetchall():
             cursor.execute(f"DROP TABLE IF EXISTS holdfast_scores_{int(old)}")
             cursor.execute(f"DELETE FROM holdfast_batches WHERE number = {int(old)}")
         connection.commit()
+
+
+def _switch(cursor: Any, number: int, table: str) -> None:
+    """Point the view at a batch; where its columns stay, so do the grants on it and the views over it."""
+    before = _columns(cursor, "holdfast_scores")
+    if before and before != [("batch", "integer"), *_columns(cursor, table)]:
+        cursor.execute("DROP VIEW holdfast_scores")
+    cursor.execute(f"CREATE OR REPLACE VIEW holdfast_scores AS SELECT {number} AS batch, * FROM {table}")
+
+
+def _columns(cursor: Any, relation: str) -> list[tuple[str, str]]:
+    """Return the names and types of a relation's columns in order, none where there is no such relation."""
+    cursor.execute(
+        "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute "
+        f"WHERE attrelid = to_regclass('{relation}') AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+    )
+    return [(str(column), str(kind)) for column, kind in cursor.fetchall()]
+
+
+def require_postgres(url: str) -> None:
+    """Connect and ask whether tables may be made; write nothing.
+
+    Raises
+    ------
+    UserError
+        The database cannot be reached, or this account may not publish there.
+    """
+    with _writing(url) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)")
+        if not cursor.fetchone()[0]:
+            raise UserError(_REFUSED["42501"])
+
+
+@contextmanager
+def _writing(url: str) -> Iterator[Any]:
+    """Connect for writing; what the driver raises becomes a UserError without the URL or any value."""
+    from adbc_driver_manager import Error
+
+    try:
+        connection = _postgres(url)
+    except Error:
+        raise UserError(
+            "The database of the score table cannot be reached or refuses to connect. "
+            "Correct its postgresql:// URL, or start the database."
+        ) from None
+    try:
+        with connection:
+            yield connection
+    except Error as error:
+        state = getattr(error, "sqlstate", None)
+        if not state:
+            raise UserError(
+                "The database of the score table stopped answering, or the scores to publish cannot be read. "
+                "The batch before stays. Publish again."
+            ) from None
+        other = f"The database of the score table refused (SQLSTATE {state}). Its log says why."
+        raise UserError(_REFUSED.get(state, other)) from None
 
 
 class PostgresScores:

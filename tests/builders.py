@@ -45,8 +45,12 @@ class Customer:
     name: str
     rows: dict[str, list[Row]] = field(default_factory=dict)
 
-    def did(self, table: str, at: str | int | None, *, known: str | int | None = None, **values) -> "Customer":
+    def did(
+        self, table: str, at: str | int | None, *, known: str | int | None = None, **values
+    ) -> "Customer":
+        times = {name for name, kind in kinds_of(table).items() if kind is Kind.TIME} & set(values)
         row = {"at": moment(at), "known_at": moment(known), **values}
+        row |= {name: moment(values[name]) for name in times}
         return replace(self, rows=self.rows | {table: [*self.rows.get(table, []), row]})
 
     def bought(self, at: str | int, amount: float, **values) -> "Customer":

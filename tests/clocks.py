@@ -1,9 +1,9 @@
 """Other times of day: what the clock says while something is computed."""
 
-import datetime as calendar
+import datetime as dt
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 from features.windows import to_datetime
@@ -14,9 +14,21 @@ PACKAGES = ("features", "training")
 @contextmanager
 def clock_at(instant: int):
     """Let every clock that our packages can read show an instant (microseconds UTC)."""
-    seconds = instant / 1_000_000
+    frozen = _frozen(instant)
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(time, "time", return_value=instant / 1_000_000))
+        stack.enter_context(mock.patch.object(time, "time_ns", return_value=instant * 1000))
+        for module in [module for name, module in sys.modules.items() if name.split(".")[0] in PACKAGES]:
+            for name, real in (("datetime", dt.datetime), ("date", dt.date)):
+                if getattr(module, name, None) is real:
+                    stack.enter_context(mock.patch.object(module, name, frozen[name]))
+        yield
 
-    class Frozen(calendar.datetime):
+
+def _frozen(instant: int) -> dict[str, type]:
+    """The classes ``datetime`` and ``date`` at an instant that does not pass."""
+
+    class FrozenTime(dt.datetime):
         @classmethod
         def now(cls, tz=None):
             return to_datetime(instant).astimezone(tz)
@@ -29,24 +41,9 @@ def clock_at(instant: int):
         def today(cls):
             return cls.utcnow()
 
-    class FrozenDate(calendar.date):
+    class FrozenDate(dt.date):
         @classmethod
         def today(cls):
             return to_datetime(instant).date()
 
-    shown = {"time": lambda: seconds, "time_ns": lambda: instant * 1000}
-    with mock.patch.multiple(time, **shown):
-        named = [name for name in sys.modules if name.split(".")[0] in PACKAGES]
-        for module in [sys.modules[name] for name in named]:
-            if getattr(module, "datetime", None) is calendar.datetime:
-                module.datetime = Frozen
-            if getattr(module, "date", None) is calendar.date:
-                module.date = FrozenDate
-        try:
-            yield
-        finally:
-            for module in [sys.modules[name] for name in named]:
-                if getattr(module, "datetime", None) is Frozen:
-                    module.datetime = calendar.datetime
-                if getattr(module, "date", None) is FrozenDate:
-                    module.date = calendar.date
+    return {"datetime": FrozenTime, "date": FrozenDate}

@@ -28,19 +28,23 @@ from features.language import (
     total,
     trend,
 )
-from features.transactions import LINES, PURCHASES
+from features.transactions import PURCHASES
 from features.windows import MICROSECONDS_PER_DAY, Duration, days, parse_instant
 from training.questions import ChurnQuestion, ValueQuestion
 
 CONTACTS = EventSource("contacts", at="contacted_at")
 COMPLAINTS = CONTACTS.where(kind="complaint").named("complaints")
 REMOTE = CONTACTS.where(CONTACTS["waiting_seconds"] > 10, channel=("phone", "chat")).named("remote")
+HANDLED = CONTACTS.where(CONTACTS["handled_by"].is_known(), CONTACTS["waiting_seconds"].is_known()).named(
+    "handled"
+)
 SUBSCRIPTIONS = EventSource("subscriptions", at="started_at")
 CHEAP = SUBSCRIPTIONS.where(SUBSCRIPTIONS["price"] <= 1250).named("cheap")
 
 OTHER_FEATURES = FeatureSet(
     count(CONTACTS).over(days(1), days(30)),
     count(REMOTE).over(Duration(3_600_000_000)),
+    count(HANDLED).over(days(90)),
     share(COMPLAINTS, CONTACTS).over(days(90)),
     share(COMPLAINTS, CONTACTS),
     trend(COMPLAINTS).over(days(30)),
@@ -48,6 +52,7 @@ OTHER_FEATURES = FeatureSet(
     std(CONTACTS["waiting_seconds"]),
     maximum(REMOTE["waiting_seconds"]),
     total(CONTACTS["resolved"]).over(days(90)),
+    total(CONTACTS["waiting_seconds"]).over(days(1), days(30), days(90), days(365)),
     distinct(CONTACTS["handled_by"]).over(days(30)),
     active_days(COMPLAINTS).over(days(30)),
     gap_mean(CONTACTS).over(days(90)),
@@ -110,15 +115,17 @@ instants = st.one_of(
 ANNOUNCED = min(CUTOFFS) - 600 * _DAY
 """Known long before it happens, as a booking is."""
 
-known = st.one_of(st.none(), st.none(), st.sampled_from((ANNOUNCED, *AT_CUTOFFS, *AT_OUTCOMES)), st.just(ANNOUNCED))
+known = st.one_of(
+    st.none(), st.none(), st.sampled_from((ANNOUNCED, *AT_CUTOFFS, *AT_OUTCOMES)), st.just(ANNOUNCED)
+)
 words = st.sampled_from([None, "a", "b", "é", "Z"])
 _NUMBERS = {
     "amount": st.sampled_from([0, 1, 1250, 1250, 99_999, 2**40, -1, -1250]),
     "cost": st.sampled_from([None, 0, 1, 700]),
     "discount": st.sampled_from([None, 0, 50]),
     "price": st.sampled_from([None, 0, 1250, 1251]),
-    "quantity": st.sampled_from([None, 0.1, 0.2, 0.3, 1.0, 3.0]),
-    "waiting_seconds": st.sampled_from([None, 0.0, 10.0, 10.5, 0.1]),
+    "quantity": st.sampled_from([None, 0.1, 0.2, 0.3, 1.0, 3.0, 1e16]),
+    "waiting_seconds": st.sampled_from([None, 0.0, 0.1, 0.2, 0.3, 10.0, 10.1, 1e16]),
     "duration_seconds": st.sampled_from([None, 61.0]),
     "children": st.sampled_from([None, 0.0, 2.0]),
 }
@@ -139,21 +146,24 @@ def _column(name: str, kind: str) -> st.SearchStrategy:
     return by_name[name] if name in by_name else by_kind.get(kind, st.none())
 
 
-def rows_of(table: str) -> st.SearchStrategy[Row]:
+def rows_of(table: str, times: st.SearchStrategy[int] = instants) -> st.SearchStrategy[Row]:
     """One row of a table."""
-    at = st.none() | instants if table == "customers" else instants
+    at = st.none() | times if table == "customers" else times
     values = {name: _column(name, kind) for name, kind in sorted(kinds_of(table).items())}
     return st.fixed_dictionaries({"at": at, "known_at": known, **values})
 
 
-_MOST_ROWS = {"purchases": 7, "contacts": 4, "subscriptions": 2, "customers": 2}
+_MOST_ROWS = {"purchases": 8, "contacts": 6, "subscriptions": 2, "customers": 2}
 NAMES = ("ada", "bob", "cem", "dua")
 
 
-def histories(*names: str) -> st.SearchStrategy[list[Customer]]:
-    """What these customers did; nobody, somebody or all of them may have done nothing."""
-    rows = st.fixed_dictionaries({t: st.lists(rows_of(t), max_size=n) for t, n in _MOST_ROWS.items()})
-    return st.tuples(*(rows.map(lambda found, name=name: Customer(name, found)) for name in names)).map(list)
+@st.composite
+def histories(draw: st.DrawFn, *names: str) -> list[Customer]:
+    """What these customers did, much of it at a few instants that they share; some did nothing."""
+    shared = draw(st.lists(instants, min_size=2, max_size=4))
+    times = st.sampled_from(shared) | instants
+    rows = st.fixed_dictionaries({t: st.lists(rows_of(t, times), max_size=n) for t, n in _MOST_ROWS.items()})
+    return [Customer(name, draw(rows)) for name in names]
 
 
 cutoffs = st.lists(st.sampled_from(CUTOFFS), min_size=1, max_size=3, unique=True).map(sorted)

@@ -98,6 +98,7 @@ class FittedModel:
         """
         if panel.features.contract != self.features.contract:
             raise ContractMismatch(_difference(self.features, panel.features))
+        _check_kinds(panel, self.inputs)
         eligible = panel.column(self.eligible.name) > 0
         names = output_names(self.kind)
         answers = {name: np.full(len(panel), np.nan) for name in names}
@@ -290,6 +291,19 @@ def panel_from(model: FittedModel, frame: pd.DataFrame) -> Panel:
             numbers[:, position] = frame[name].to_numpy(np.float64, na_value=np.nan)
     n = len(frame)
     return Panel(model.features, [""] * n, np.arange(n), np.zeros(n, np.int64), numbers, levels)
+
+
+def _check_kinds(panel: Panel, inputs: Inputs) -> None:
+    """Refuse codes where the model knows numbers, and numbers where it knows levels."""
+    for name in panel.features.names:
+        changed = name in panel.levels and name not in inputs.levels
+        if name in inputs.levels and name not in panel.levels:
+            changed = not np.isnan(panel.column(name)).all()
+        if changed:
+            raise ContractMismatch(
+                f"{name} was {'a category' if name in inputs.levels else 'a number'} when the model was "
+                "trained and is something else now. Declare its kind in business.toml and build again."
+            )
 
 
 def _difference(wanted: FeatureSet, given: FeatureSet) -> str:

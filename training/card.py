@@ -41,6 +41,8 @@ VALUE_METRICS: dict[str, Metric] = {
     "decile_wape": metrics.decile_wape,
 }
 _LEVEL = 0.95
+_INFLATED = {"expected_calibration_error", "decile_wape"}
+"""Sums of absolute errors grow with every resampling; their intervals are mirrored (basic bootstrap)."""
 _RESAMPLES, _ROWS_IN_ALL = (100, 500), 2_000_000
 """More rows need fewer draws for equally steady intervals of what is steadier itself."""
 
@@ -142,7 +144,10 @@ def _figures(evidence: Evidence, seed: int) -> dict[str, Numbers]:
 def _intervals(evidence: Evidence, figures: Numbers) -> dict[str, dict[str, float | None]]:
     found = {}
     for position, name in enumerate(evidence.metrics):
-        interval = percentiles(float(figures[0, position]), figures[1:, position], _LEVEL)
+        value, draws = float(figures[0, position]), figures[1:, position]
+        if name in _INFLATED:
+            draws = 2 * value - draws
+        interval = percentiles(value, draws, _LEVEL)
         found[name] = {key: _number(value) for key, value in asdict(interval).items()}
     return found
 
@@ -176,6 +181,7 @@ def to_markdown(card: Mapping[str, Any]) -> str:
         f"Judged on {card['rows']:,} rows kept from the fit by {facts['split']}.",
         f"Cutoffs of the holdout: {', '.join(facts['holdout_cutoffs'])}.",
         f"Cutoffs of the fit that is judged: {', '.join(facts['training_cutoffs'])}.",
+        *facts.get("cautions", ()),
         f"The registered model is the same recipe fitted again to {', '.join(facts['refit_cutoffs'])}.",
         "",
         to_table(card),

@@ -1,6 +1,7 @@
 """What was predicted for a cutoff against what then happened, beside BG/NBD on the same customers."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 
 from features.business import Business
-from features.errors import QuestionError
+from features.errors import ContractMismatch, QuestionError
 from features.events import Numbers
 from features.store import Store
 from features.windows import to_text
-from training import card
+from training import KINDS, card
 from training.card import Evidence
 from training.examples import Examples, assemble
 from training.inputs import RepeatBuying
-from training.jobs import KINDS, needed_features, questions_of
+from training.jobs import needed_features, questions_of
 from training.questions import Question, ValueQuestion
 
 _NUMBERS = {
@@ -54,7 +55,7 @@ def evaluate(
     scores : pyarrow.Table
         A batch for that cutoff: customer_id, eligible and the predictions.
     facts : dict
-        About the models that made the scores, for the card.
+        About the models that made the scores, for the card; ``questions`` says what they were asked.
     progress : callable
         Told (what, done, total).
 
@@ -68,9 +69,12 @@ def evaluate(
     ------
     QuestionError
         The outcome window is not over.
+    ContractMismatch
+        The scores answer other questions than those of business.toml.
     """
-    store = Store.open(business.workspace)
+    store = Store.of(business)
     questions = questions_of(business, store, KINDS)
+    _check_asked(questions, facts["questions"])
     longest = max(question.span for question in questions)
     if cutoff + longest > store.observed_until:
         raise QuestionError(
@@ -94,6 +98,18 @@ def evaluate(
         float(churn.predicted.mean()),
         float(churn.realised.mean()),
     )
+
+
+def _check_asked(questions: tuple[Question, ...], asked: Mapping[str, Any]) -> None:
+    """Refuse scores that answer other questions than the ones that business.toml asks now."""
+    for question in questions:
+        now, then = json.loads(json.dumps(question.to_dict())), asked[question.name]
+        changed = [f"{key} {then.get(key)} then, {now[key]} now" for key in now if now[key] != then.get(key)]
+        if changed:
+            raise ContractMismatch(
+                f"The scores answer another question than business.toml asks ({question.name}: "
+                f"{'; '.join(changed)}). Train and score again, or put business.toml back."
+            )
 
 
 def _asks(questions: tuple[Question, ...], kind: str) -> str:

@@ -32,7 +32,8 @@ def judge(evidence: Evidence, *, fresher: bool, seed: int) -> Verdict:
     evidence : Evidence
         Predictions of the challenger and its rivals for the holdout.
     fresher : bool
-        The challenger's training reaches further than the champion's.  A challenger that is as good as the
+        The challenger's training reaches further than the champion's, or rests on other features, those
+        that the store has now.  A challenger that is as good as the
         champion (same recipe, same holdout) is then wanted for what it has seen since; otherwise an equal
         one is refused.
     seed : int

@@ -15,7 +15,7 @@ from features.language import FeatureSet
 from features.store import Store
 from features.transactions import REPEAT_FEATURES
 from features.windows import to_text
-from training import artifact, card, gate, recipe, search
+from training import KINDS, artifact, card, gate, recipe, search
 from training.artifact import FittedModel
 from training.cutoffs import CutoffPlan, plan_cutoffs
 from training.examples import Examples, assemble
@@ -24,8 +24,11 @@ from training.questions import Question, ValueQuestion, churn_question, value_qu
 from training.recipe import Fit, Recipe
 from training.tracking import Tracking, Version
 
-KINDS = ("attrition", "lifetime-value")
 Progress = Callable[[str, int, int], None]
+_NO_VALID_FROM = (
+    "Columns of customers are taken as always true, since there is no valid_from. One that is written "
+    "as of today, such as a status, would leak the future: map valid_from or leave it out."
+)
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def refuse(trained: Sequence[Trained]) -> None:
 
 
 def _set_up(business: Business, settings: Settings, progress: Progress) -> Workshop:
-    store = Store.open(business.workspace)
+    store = Store.of(business)
     until = store.observed_until if settings.until is None else settings.until
     if until > store.observed_until:
         raise QuestionError(
@@ -187,7 +190,10 @@ def _judge(shop: Workshop, made: Recipe, progress: Progress) -> Judged:
     if champion is not None:
         rivals[gate.CHAMPION] = _champion_predictions(shop, made, champion, training, holdout)
     found = recipe.evidence(fit, training, holdout, rivals)
-    fresher = champion is not None and champion.facts["trained_until"] < to_text(shop.until)
+    fresher = champion is not None and (
+        champion.facts["trained_until"] < to_text(shop.until)
+        or champion.features.contract != shop.examples.panel.features.contract
+    )
     progress(f"fit {made.kind}", 1, 1)
     verdict = gate.judge(found, fresher=fresher, seed=shop.settings.seed)
     return Judged(fit, found, verdict, parameters, trials)
@@ -270,7 +276,9 @@ def _facts(shop: Workshop, judged: Judged) -> dict[str, Any]:
     return {
         "business": shop.business.business.name,
         "asks": question.asks,
+        "question": question.to_dict(),
         "currency": shop.business.business.currency,
+        "cautions": _cautions(shop.business),
         "fingerprint": shop.store.manifest.fingerprint,
         "trained_until": to_text(shop.until),
         "horizon": str(question.horizon),
@@ -285,6 +293,14 @@ def _facts(shop: Workshop, judged: Judged) -> dict[str, Any]:
         "seed": shop.settings.seed,
         "parameters": dict(judged.parameters),
     }
+
+
+def _cautions(business: Business) -> list[str]:
+    """What a reader of the figures must know about the data."""
+    customers = business.tables.get("customers")
+    if customers is None or "valid_from" in customers.columns:
+        return []
+    return [_NO_VALID_FROM]
 
 
 def _mean_outcome(shop: Workshop, made: Recipe) -> float:

@@ -6,6 +6,7 @@ same language but read from the outcome window ``[cutoff + gap, cutoff + gap + h
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +14,9 @@ from features.business import Business
 from features.errors import QuestionError
 from features.language import Feature, FeatureSet, count, total
 from features.panel import Panel
-from features.transactions import LINES, PURCHASES
+from features.transactions import COSTED, LINES, PURCHASES
 from features.windows import Duration
 
-_LESS_THAN_ANY_COST = -1e300
 _LEAST_MARGIN = 0.01
 
 
@@ -46,6 +46,15 @@ class Question:
     def outcome(self) -> FeatureSet:
         """What is counted or summed in the outcome window."""
         raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that two questions must share for their answers to be compared, as JSON values."""
+        return {
+            "name": self.name,
+            "eligible": self.eligible.to_dict(),
+            "horizon": str(self.horizon),
+            "gap": str(self.gap),
+        }
 
     @property
     def span(self) -> int:
@@ -77,15 +86,19 @@ class ValueQuestion(Question):
     has_cost: bool
     minor_units: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """The question with its money: margin, discount rate and minor units."""
+        money = {name: getattr(self, name) for name in ("margin", "discount_rate", "has_cost", "minor_units")}
+        return {**super().to_dict(), **money}
+
     @property
     def outcome(self) -> FeatureSet:
         """What is summed in the outcome window: all amounts, then costed amounts and their costs."""
         amount = total(LINES["amount"]).over(self.horizon)
         if not self.has_cost:
             return FeatureSet(amount)
-        costed = LINES.where(LINES["cost"] >= _LESS_THAN_ANY_COST).named("costed_lines")
         return FeatureSet(
-            amount, total(costed["amount"]).over(self.horizon), total(costed["cost"]).over(self.horizon)
+            amount, total(COSTED["amount"]).over(self.horizon), total(LINES["cost"]).over(self.horizon)
         )
 
     def scale(self, margin: float) -> float:
@@ -93,11 +106,15 @@ class ValueQuestion(Question):
         return margin * self.discount / self.minor_units
 
     def margin_on(self, panel: Panel) -> float:
-        """Margin as a share of amount: realised in the year before the cutoffs where lines carry costs."""
+        """Margin as a share of amount in the year before the cutoffs, line by line as in the outcome."""
         if not self.has_cost:
             return self.margin
-        amount, cost = (panel.column(f"lines_{name}_total_365d").sum() for name in ("amount", "cost"))
-        return float(np.clip(1 - cost / amount if amount > 0 else 1.0, _LEAST_MARGIN, 1.0))
+        names = ("lines_amount_total_365d", "costed_lines_amount_total_365d", "lines_cost_total_365d")
+        amount, costed, cost = (float(panel.column(name).sum()) for name in names)
+        if amount <= 0:
+            return self.margin
+        margin = (costed - cost) + (amount - costed) * self.margin
+        return float(np.clip(margin / amount, _LEAST_MARGIN, 1.0))
 
     @property
     def discount(self) -> float:

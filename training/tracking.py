@@ -68,9 +68,21 @@ class Tracking:
         logging.getLogger("alembic").setLevel(logging.ERROR)
         if self.is_own:
             self.business.workspace.mkdir(parents=True, exist_ok=True)
+        self._point()
+        return mlflow.MlflowClient(self.uri, self.uri)
+
+    def _point(self) -> None:
+        """Point MLflow's global functions here; the environment stays as the caller left it.
+
+        MLflow writes the address into the environment, where it would pass for the caller's wish.
+        """
+        import mlflow
+
+        wished = os.environ.get("MLFLOW_TRACKING_URI")
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
-        return mlflow.MlflowClient(self.uri, self.uri)
+        if wished is None:
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
 
     def model_name(self, kind: str) -> str:
         """Return the registered name of a kind of model."""
@@ -80,6 +92,7 @@ class Tracking:
     def run(self, name: str, *, nested: bool = False) -> Iterator[str]:
         """Open a run of the business's experiment and give its id."""
         experiment = self._experiment()
+        self._point()
         import mlflow
 
         with mlflow.start_run(experiment_id=experiment, run_name=name, nested=nested) as run:

@@ -44,8 +44,8 @@ def measure(source: Path, folder: Path) -> Evaluation:
     trained = jobs.train(business, jobs.Settings(until=cutoff), _quiet)
     jobs.refuse(trained)
     url = f"sqlite:///{business.workspace / 'scores.db'}"
-    run = batch.score(business, cutoff, instant_now(), folder / "scores", url, _quiet)
-    facts = {"business": "cdnow", "cutoff": CUTOFF, "models": list(run.models)}
+    run = batch.score(business, cutoff, instant_now(), batch.Target(folder / "scores", url), _quiet)
+    facts = {"business": "cdnow", "cutoff": CUTOFF, "models": list(run.models), "questions": run.questions}
     return evaluate(business, cutoff, batch.read_scores(run), facts, _quiet)
 
 

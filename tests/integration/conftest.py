@@ -1,8 +1,6 @@
 """A simulated business that was built, trained and promoted, once for all tests that ask for it."""
 
-import importlib
 import shutil
-import warnings
 
 import pytest
 
@@ -25,22 +23,14 @@ def trained(tmp_path_factory):
     made = simulate(tmp_path_factory.mktemp("trained"), customers=N_CUSTOMERS, seed=3)
     business = load(made.business)
     build(business, n_buckets=4)
-    with warnings.catch_warnings():
-        # MLflow warns of its own type hints at import, and of a strategy of SQLAlchemy's that it uses.
-        warnings.simplefilter("ignore")
-        importlib.import_module("mlflow.pyfunc")
-        warnings.simplefilter("error")
-        warnings.simplefilter("ignore", DeprecationWarning)
-        for one in jobs.train(business, jobs.Settings(promote=False), _silent):
-            Tracking(business).promote(one.kind, one.version.number)
+    for one in jobs.train(business, jobs.Settings(promote=False), _silent):
+        Tracking(business).promote(one.kind, one.version.number)
     return business
 
 
 @pytest.fixture
-def workshop(trained, tmp_path, monkeypatch):
+def workshop(trained, tmp_path):
     """The same business in a folder of its own, to be scored and built again."""
-    # MLflow writes the registry that it was last told of into the environment.
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     folder = tmp_path / "workshop"
     shutil.copytree(trained.folder, folder)
     return load(folder / trained.path.name)

@@ -2,15 +2,18 @@
 
 import gzip
 import re
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from shops import GOOD, HEADER, built, csv_shop, rejected_of, rows_of, shop
+from shops import GOOD, HEADER, built, csv_shop, rejected_of, rows_of, shop, toml_of
 
 from features.build import build
+from features.business import load
 from features.errors import DataError, HoldfastError
 from features.store import Store
+from features.windows import parse_instant
 
 SECRET = "canary-7431"
 
@@ -362,6 +365,76 @@ def test_an_event_at_or_after_observed_until_is_refused(tmp_path):
     store = rejection(business, "purchased_at is not before observed_until", 2)
     assert store.observed_until == 1717200000000000
     assert SECRET not in store.customer_ids(0)
+
+
+NOW = 1717200000000000  # 2024-06-01
+
+
+def test_an_event_after_the_build_is_refused_and_moves_nothing(tmp_path):
+    rows = GOOD + f"{SECRET},2124-03-05,5\n{SECRET},2024-06-01,5\nlast,2024-05-30T23:59:59,5\n"
+    report, store = built(csv_shop(tmp_path, rows), now=NOW)
+    assert report.manifest.tables["purchases"].reasons == {"purchased_at is after the build": 2}
+    assert [row["row"] for row in rejected_of(store, "purchases")] == [11, 12]
+    assert store.observed_until == parse_instant("2024-05-31")
+    assert SECRET not in store.customer_ids(0)
+
+
+def test_without_a_given_instant_the_build_happens_now(tmp_path):
+    ahead = datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=1)
+    store = rejection(
+        csv_shop(tmp_path, GOOD + f"{SECRET},{ahead.isoformat()},5\n"), "purchased_at is after the build"
+    )
+    assert store.observed_until == parse_instant("2024-03-11")
+
+
+def test_a_declared_end_governs_whatever_the_instant_of_the_build(tmp_path):
+    business = csv_shop(tmp_path, GOOD + "last,2024-08-01,5\n", observed_until="2024-09-01")
+    report, store = built(business, now=NOW)
+    assert report.manifest.tables["purchases"].rejected == 0
+    assert store.observed_until == parse_instant("2024-09-01")
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "row", "kept"),
+    [
+        ("contacts", "contacted_at channel kind", "web,visit", False),
+        ("surveys", "answered_at question", "nps", False),
+        ("exits", "left_at", "", False),
+        ("subscriptions", "started_at plan", "basic", True),
+        ("campaigns", "sent_at campaign arm", "spring,control", True),
+    ],
+)
+def test_plans_may_lie_ahead_but_what_happened_may_not_and_neither_moves_the_end(
+    tmp_path, table, columns, row, kept
+):
+    names = ["customer_id", *columns.split()]
+    times = ["2031-01-01"] + ["2024-05-01"] * 9
+    lines = [",".join(filter(None, [f"good{n}", time, row])) for n, time in enumerate(times)]
+    (tmp_path / f"{table}.csv").write_text("\n".join([",".join(names), *lines]) + "\n")
+    source = {"source": f"{table}.csv", "columns": {name: name for name in names}}
+    report, store = built(csv_shop(tmp_path, GOOD, tables={table: source}), now=NOW)
+    reasons = {} if kept else {f"{names[1]} is after the build": 1}
+    assert report.manifest.tables[table].reasons == reasons
+    assert store.observed_until == parse_instant("2024-03-11")
+
+
+@pytest.mark.parametrize(
+    ("starts", "until"), [("2024-01-05 2031-01-01", "2024-01-06"), ("2031-01-01", "2024-06-01")]
+)
+def test_without_purchases_the_end_is_that_of_the_subscriptions_that_have_begun(tmp_path, starts, until):
+    (tmp_path / "s.csv").write_text(
+        "customer_id,started_at,plan\n" + "".join(f"a,{s},x\n" for s in starts.split())
+    )
+    columns = {name: name for name in ("customer_id", "started_at", "plan")}
+    path = tmp_path / "business.toml"
+    path.write_text(toml_of({"subscriptions": {"source": "s.csv", "columns": columns}}))
+    _, store = built(load(path), now=NOW)
+    assert store.observed_until == parse_instant(until)
+
+
+def test_the_facts_end_no_later_than_the_build(tmp_path):
+    _, store = built(csv_shop(tmp_path, GOOD + "last,2024-06-01T10:00:00,5\n"), now=NOW + 11 * 3_600_000_000)
+    assert store.observed_until == NOW + 11 * 3_600_000_000
 
 
 def test_an_event_that_comes_twice_is_counted_once(tmp_path):

@@ -7,6 +7,7 @@ import shutil
 import threading
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -19,8 +20,6 @@ from features.store import Store
 from features.windows import MICROSECONDS_PER_DAY, to_text
 from serving import batch, scores
 from serving.scorer import SCORE_SCHEMA
-
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 PREDICTIONS = [
     "churn_probability",
@@ -41,12 +40,33 @@ def silent(what, done, total):
 def run_score(business, folder, *, cutoff=None, scored_at=NOON, table=None):
     table = table or f"sqlite:///{folder.parent / 'scores.db'}"
     cutoff = Store.open(business.workspace).observed_until if cutoff is None else cutoff
-    return batch.score(business, cutoff, scored_at, folder, table, silent)
+    return batch.score(business, cutoff, scored_at, batch.Target(folder, table), silent)
 
 
 def answers(run):
     """The scores of a run by customer, without when they were computed."""
     return batch.read_scores(run).drop_columns(["scored_at"]).sort_by("customer_id")
+
+
+def test_the_usual_readers_of_parquet_read_the_folder(trained, tmp_path):
+    run = run_score(trained, tmp_path / "scores")
+    assert len(pd.read_parquet(tmp_path / "scores")) == run.customers
+
+
+def test_a_look_back_does_not_change_what_look_ups_answer(trained, tmp_path):
+    newest = Store.open(trained.workspace).observed_until
+    table = f"sqlite:///{tmp_path / 'scores.db'}"
+    assert run_score(trained, tmp_path / "now", table=table).in_table
+    assert not run_score(
+        trained, tmp_path / "then", cutoff=newest - 90 * MICROSECONDS_PER_DAY, table=table
+    ).in_table
+    assert scores.connect(table).batch().cutoff.startswith(to_text(newest))
+
+
+def test_a_store_in_another_currency_is_not_scored(trained, tmp_path):
+    yen = trained.model_copy(update={"business": trained.business.model_copy(update={"currency": "JPY"})})
+    with pytest.raises(UserError, match="build"):
+        run_score(yen, tmp_path / "scores")
 
 
 def assert_same(one, other):
@@ -77,7 +97,7 @@ def test_every_customer_of_the_store_is_scored_or_has_a_reason(trained, scored):
     assert rows["churn_probability"].null_count == sum(scored.not_scored.values()) > 0
     reasons = rows["not_scored_because"].drop_null().to_pylist()
     assert {reason: reasons.count(reason) for reason in set(reasons)} == scored.not_scored
-    assert set(scored.not_scored) == {"has never bought", "has not bought within 365d"}
+    assert set(scored.not_scored) == {"never bought", "not bought within 365d"}
 
 
 def test_who_is_not_eligible_has_a_reason_and_no_predictions(scored):
@@ -121,16 +141,18 @@ def test_the_same_run_twice_gives_the_same_bytes(trained, tmp_path):
     assert_same(answers(later), kept)
 
 
-def test_a_new_run_takes_the_place_of_the_old_one_and_leaves_nothing_behind(trained, tmp_path):
+def test_a_new_run_takes_the_place_of_the_old_one_which_stays_until_the_next(trained, tmp_path):
     folder = tmp_path / "scores"
     run_score(trained, folder)
-    old = folder.resolve()
+    first = folder.resolve()
     run_score(trained, folder, scored_at=NOON + 1)
+    second = folder.resolve()
     assert folder.is_symlink()
-    assert folder.resolve() != old
-    assert not old.exists()
+    assert second != first
+    assert first.exists()
+    run_score(trained, folder, scored_at=NOON + 2)
     versions = folder.resolve().parent
-    assert {path.name for path in versions.iterdir()} == {folder.resolve().name, "LOCK"}
+    assert {path.name for path in versions.iterdir()} == {second.name, folder.resolve().name, "LOCK"}
     manifest = json.loads((folder / batch.MANIFEST).read_text())
     assert {path.name for path in folder.iterdir()} == {
         batch.MANIFEST,
@@ -218,7 +240,8 @@ def test_a_full_disk_is_named_and_leaves_the_scores_before(trained, tmp_path, mo
     assert_same(answers(before), kept)
     assert look_up(tmp_path / "scores.db", ["C0000000"]) == looked_up
     run_score(trained, folder, scored_at=NOON + 2)
-    assert {path.name for path in folder.resolve().parent.iterdir()} == {folder.resolve().name, "LOCK"}
+    names = {path.name for path in folder.resolve().parent.iterdir()}
+    assert names == {before.run, folder.resolve().name, "LOCK"}
 
 
 def test_a_place_that_cannot_be_written_is_named(trained, tmp_path):
@@ -227,11 +250,23 @@ def test_a_place_that_cannot_be_written_is_named(trained, tmp_path):
         run_score(trained, tmp_path / "file" / "scores", table=f"sqlite:///{tmp_path / 'scores.db'}")
 
 
-def test_a_score_table_that_cannot_be_written_is_named_and_the_files_are_there(trained, tmp_path):
+def test_a_score_table_that_cannot_be_written_is_named_before_anything_is_scored(trained, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"the score table has the space and the permissions"):
+    with pytest.raises(UserError, match=r"scores\.db cannot be written"):
         run_score(trained, tmp_path / "scores", table=f"sqlite:///{tmp_path / 'file' / 'scores.db'}")
-    assert (tmp_path / "scores" / batch.MANIFEST).is_file()
+    assert not (tmp_path / "scores").exists()
+
+
+def test_a_disk_that_is_full_at_the_score_table_keeps_the_table_before(trained, tmp_path, monkeypatch):
+    folder = tmp_path / "scores"
+    run_score(trained, folder)
+    looked_up = look_up(tmp_path / "scores.db", ["C0000000"])
+    with monkeypatch.context() as patch:
+        patch.setattr(scores, "publish", full)
+        with pytest.raises(UserError, match=r"No space left.*its scores before stay, .*holds the new ones"):
+            run_score(trained, folder, scored_at=NOON + 1)
+    assert look_up(tmp_path / "scores.db", ["C0000000"]) == looked_up
+    assert json.loads((folder / batch.MANIFEST).read_text())["scored_at"] == to_text(NOON + 1)
 
 
 def test_a_cutoff_beyond_the_facts_is_refused(trained, tmp_path):

@@ -124,7 +124,7 @@ def test_a_second_build_at_the_same_time_is_refused(business):
 
     def second():
         inside.wait(30)
-        with pytest.raises(UserError, match="Another build is writing") as caught:
+        with pytest.raises(UserError, match="Another run is writing") as caught:
             build(business)
         refusals.append(caught)
 

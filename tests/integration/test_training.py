@@ -2,21 +2,23 @@
 
 import hashlib
 import json
+import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from experiments.simulator import simulate
 from features import business as businesses
 from features.build import build
-from features.errors import QualityRefused, QuestionError, UserError
-from features.windows import parse_instant, to_datetime
-from training import artifact, jobs
+from features.errors import ContractMismatch, QualityRefused, QuestionError, UserError
+from features.windows import days, parse_instant, to_datetime
+from training import KINDS, artifact, jobs
 from training.tracking import CHALLENGER, CHAMPION, Tracking
 
 EARLIER = parse_instant("2025-06-01")
-KINDS = jobs.KINDS
 
 
 def quiet(_what, _done, _total):
@@ -152,6 +154,64 @@ def test_the_tracking_uri_of_the_environment_wins(shop, tmp_path, monkeypatch):
     assert (tmp_path / "other.db").exists()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert Tracking(shop).champion("attrition") is not None
+
+
+def test_two_businesses_in_one_process_keep_their_own_registries(shop, tmp_path):
+    assert Tracking(shop).champion("attrition") is not None
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+    other = shop.model_copy(update={"workspace": tmp_path / "other"})
+    assert Tracking(other).champion("attrition") is None
+
+
+def test_scores_are_judged_by_the_question_that_they_answer(shop, tmp_path):
+    from serving import batch
+    from training.evaluation import evaluate
+
+    cutoff = parse_instant("2025-03-01")
+    target = batch.Target(tmp_path / "scores", f"sqlite:///{tmp_path / 'scores.db'}")
+    run = batch.score(shop, cutoff, cutoff, target, quiet)
+    facts = {"business": "shop", "questions": run.questions}
+    found = evaluate(shop, cutoff, batch.read_scores(run), facts, quiet)
+    assert found.customers == run.scored
+    other = shop.model_copy(update={"churn": shop.churn.model_copy(update={"horizon": days(30)})})
+    with pytest.raises(ContractMismatch, match="90d then, 30d now"):
+        evaluate(other, cutoff, batch.read_scores(run), facts, quiet)
+
+
+def test_margin_is_counted_line_by_line_where_only_some_lines_carry_costs(shop):
+    from features.panel import panel_of
+    from features.store import Store
+
+    store = Store.of(shop)
+    (question,) = jobs.questions_of(shop, store, ["lifetime-value"])
+    features = jobs.needed_features(store, [question])
+    bucket = store.read(0, features.columns)
+    panel = panel_of(features, bucket, np.array([store.observed_until]))
+    whole = question.margin_on(panel)
+    lines = bucket.tables["purchases"]
+    rng = np.random.default_rng(0)
+    cost = np.where(rng.random(len(lines.at)) < 0.8, np.nan, lines.columns["cost"])
+    part = replace(lines, columns={**lines.columns, "cost": cost})
+    panel = panel_of(
+        features, replace(bucket, tables={**bucket.tables, "purchases": part}), panel.cutoffs[:1]
+    )
+    expected = 0.8 * question.margin + 0.2 * whole
+    assert question.margin_on(panel) == pytest.approx(expected, abs=0.03)
+
+
+def test_an_attribute_that_changes_its_kind_is_refused(shop):
+    from features.panel import panel_of
+    from features.store import Store
+
+    model = artifact.load(Tracking(shop).folder(Tracking(shop).champion("attrition")))
+    store = Store.of(shop)
+    bucket = store.read(0, model.features.columns)
+    panel = panel_of(model.features, bucket, np.array([store.observed_until]))
+    assert np.isfinite(model.predict(panel)["churn_probability"]).any()
+    with pytest.raises(ContractMismatch, match="customers_age was a number"):
+        model.predict(replace(panel, levels={**panel.levels, "customers_age": ["old", "young"]}))
+    with pytest.raises(ContractMismatch, match="customers_acquisition_channel was a category"):
+        model.predict(replace(panel, levels={}))
 
 
 def test_looking_beyond_the_facts_is_refused(shop):

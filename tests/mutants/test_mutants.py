@@ -5,8 +5,8 @@ import inspect
 
 import duckdb
 import pytest
-
 from mutants.planted import MUTANTS, alter, planted
+
 from features import walks
 
 MODULES = (
@@ -33,6 +33,7 @@ def laws():
 def fixtures(tmp_path_factory):
     """What laws that are no pure functions of random histories are given."""
     from populations import model
+
     from training import artifact
 
     saved = tmp_path_factory.mktemp("mutants") / "model"
@@ -82,5 +83,3 @@ def test_a_mutant_whose_line_has_gone_says_so():
 def test_mutants_have_names_of_their_own():
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 12
     assert all(mutant.breaks for mutant in MUTANTS)
-
-

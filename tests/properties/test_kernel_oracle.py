@@ -68,6 +68,10 @@ def sql_of(feature):
 def _condition(table, condition):
     if condition.operator == "in":
         return f"{condition.column} IN ({', '.join(repr(word) for word in condition.value)})"
+    if condition.operator == "known":
+        return f"{condition.column} IS NOT NULL"
+    if condition.operator == "known":
+        return f"{condition.column} IS NOT NULL"
     return f"{condition.column} {condition.operator} {condition.value}"
 
 
@@ -77,7 +81,13 @@ def _newest_first(table):
     kinds = kinds_of(table)
     names = [name for name in own if name in kinds] + sorted(set(kinds) - set(own))
     nulls = {name: "NULLS LAST" if kinds[name] is Kind.CATEGORY else "NULLS FIRST" for name in names}
-    return ", ".join(["visible.at DESC", "visible.known_at DESC", *(f"visible.{name} DESC {nulls[name]}" for name in names)])
+    return ", ".join(
+        [
+            "visible.at DESC",
+            "visible.known_at DESC",
+            *(f"visible.{name} DESC {nulls[name]}" for name in names),
+        ]
+    )
 
 
 def ask(connection, query):
@@ -100,14 +110,18 @@ def test_every_feature_is_what_plain_sql_says(connection, customers, asked):
     numbers = kernel.compute(EVERY_FEATURE, bucket, np.array(asked))
     pairs = [(one.name, cutoff) for cutoff in asked for one in customers]
     for place, feature in enumerate(EVERY_FEATURE):
-        levels = bucket.events(feature.source.table).levels.get(feature.column) if feature.is_attribute else None
+        levels = (
+            bucket.events(feature.source.table).levels.get(feature.column) if feature.is_attribute else None
+        )
         said = ask(connection, sql_of(feature))
         for pair, number in zip(pairs, numbers[:, place], strict=True):
             ours = levels[int(number)] if levels and not np.isnan(number) else number
             agree(ours, said[pair], feature.name)
 
 
-@law(60, customers=histories(*NAMES[:3]), asked=cutoffs, earlier=st.sampled_from([0, 1, days(1).microseconds]))
+@law(
+    60, customers=histories(*NAMES[:3]), asked=cutoffs, earlier=st.sampled_from([0, 1, days(1).microseconds])
+)
 def test_every_outcome_is_what_plain_sql_says(connection, customers, asked, earlier):
     load(connection, customers, asked)
     until = max(asked) + CHURN.span + earlier

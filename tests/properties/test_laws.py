@@ -6,6 +6,7 @@ Each holds for every feature that the catalogue finds, and is broken by a plante
 import csv
 import importlib
 import pkgutil
+import random
 import tempfile
 from pathlib import Path
 
@@ -44,10 +45,10 @@ from features import panel
 from features.catalogue import features_for
 from features.language import FeatureSet
 from features.tables import Kind
-from features.windows import MICROSECONDS_PER_DAY, parse_instant, to_datetime
+from features.windows import MICROSECONDS_PER_DAY, days, parse_instant, to_datetime
 from training import labels, recipe
-from training.inputs import PRIOR_CHURN, RepeatBuying
 from training.btyd import BgNbd
+from training.inputs import PRIOR_CHURN, RepeatBuying
 
 cutoff = st.sampled_from(CUTOFFS)
 everybody, somebody = histories(*NAMES), histories(NAMES[0])
@@ -87,11 +88,21 @@ def test_a_late_fact_is_invisible_until_it_is_known(customers, cutoff):
     assert one == other
 
 
-@law(25, customers=everybody, asked=cutoffs, random=st.randoms(use_true_random=False))
-def test_the_order_of_rows_does_not_matter(customers, asked, random):
-    def shuffled(rows):
-        return random.sample(rows, len(rows))
+@law(
+    25,
+    customers=everybody,
+    ties=st.lists(rows_of("contacts"), min_size=2, max_size=5),
+    asked=cutoffs,
+    seed=st.integers(0, 10_000),
+)
+def test_the_order_of_rows_does_not_matter(customers, ties, asked, seed):
+    """Not even that of rows of one instant."""
 
+    def shuffled(rows):
+        return random.Random(seed).sample(rows, len(rows))
+
+    tied = [row | {"at": min(CUTOFFS) - 1, "known_at": None} for row in ties]
+    customers = [customers[0] + Customer(NAMES[0], {"contacts": tied}), *customers[1:]]
     buckets = bucket_of(customers), bucket_of(customers, order=shuffled)
     one, other = (answers(EVERY_FEATURE, bucket, asked) for bucket in buckets)
     assert one == other
@@ -105,10 +116,10 @@ def test_other_customers_do_not_matter(customers, asked):
         assert alone == {pair: said for pair, said in among_others.items() if pair[0] == one.name}
 
 
-@law(25, customers=everybody, asked=cutoffs, days=st.integers(-800, 800))
-def test_a_shift_by_whole_days_changes_nothing(customers, asked, days):
+@law(25, customers=everybody, asked=cutoffs, number=st.integers(-800, 800))
+def test_a_shift_by_whole_days_changes_nothing(customers, asked, number):
     def moved(instant):
-        return None if instant is None else instant + days * MICROSECONDS_PER_DAY
+        return None if instant is None else instant + number * MICROSECONDS_PER_DAY
 
     def later(table, row):
         times = {"at", "known_at"} | {name for name, kind in kinds_of(table).items() if kind is Kind.TIME}
@@ -132,9 +143,20 @@ def test_several_cutoffs_in_one_pass_are_each_cutoff_alone(customers):
     assert answers(EVERY_FEATURE, bucket, CUTOFFS) == alone
 
 
-@law(15, customers=everybody, cutoff=cutoff)
-def test_a_feature_does_not_depend_on_which_others_are_asked_for(customers, cutoff):
-    bucket = bucket_of(customers)
+@law(
+    15,
+    customers=everybody,
+    cutoff=cutoff,
+    waits=st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.7, 1e16]), min_size=5, max_size=8),
+)
+def test_a_feature_does_not_depend_on_which_others_are_asked_for(customers, cutoff, waits):
+    """Not even in the last bit of a sum over several windows."""
+    waited = customers[0]
+    for weeks, seconds in enumerate(waits):
+        waited = waited.contacted(
+            cutoff - 1 - days(7 * weeks).microseconds, "question", waiting_seconds=seconds
+        )
+    bucket = bucket_of([waited, *customers[1:]])
     together = answers(EVERY_FEATURE, bucket, [cutoff])
     for feature in EVERY_FEATURE:
         for pair, said in answers(FeatureSet(feature), bucket, [cutoff]).items():
@@ -168,15 +190,24 @@ def test_only_the_outcome_window_matters_to_a_label(customers, others, asked, qu
         assert one == other
 
 
-@law(25, customers=everybody, cutoff=cutoff, question=st.sampled_from(QUESTIONS))
-def test_what_was_known_too_late_does_not_matter_to_a_label(customers, cutoff, question):
+@law(
+    40,
+    customers=somebody,
+    row=rows_of("purchases"),
+    cutoff=cutoff,
+    question=st.sampled_from(QUESTIONS),
+    tick=st.sampled_from([0, 0, 1]),
+)
+def test_what_was_known_too_late_does_not_matter_to_a_label(customers, row, cutoff, question, tick):
+    """A purchase in the outcome window, but known when the training begins or later."""
     until = cutoff + question.span
     in_time = only(customers, lambda row: became_known(row) < until)
-    one, other = (
+    late = row | {"at": cutoff + question.gap.microseconds, "known_at": until + tick}
+    one, other, another = (
         labels.outcomes(question, bucket_of(them), np.array([cutoff]), until).tolist()
-        for them in (customers, in_time)
+        for them in (customers, in_time, [customers[0] + Customer(NAMES[0], {"purchases": [late]})])
     )
-    assert one == other
+    assert one == other == another
 
 
 @law(25, customers=somebody, cutoff=cutoff, place=st.sampled_from(["first", "last", "before", "after"]))

@@ -102,7 +102,10 @@ def _saved(kind, path):
 def refused_unread(folder, match):
     """The model is refused, and XGBoost is not shown a byte of it."""
     shown = AssertionError("XGBoost was given bytes that had not been checked")
-    with mock.patch.object(boosting, "from_bytes", side_effect=shown), pytest.raises(ContractMismatch, match=match):
+    with (
+        mock.patch.object(boosting, "from_bytes", side_effect=shown),
+        pytest.raises(ContractMismatch, match=match),
+    ):
         artifact.load(folder)
 
 

@@ -1,5 +1,6 @@
 """business.toml: what it may say, and what is answered to what it may not."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -181,7 +182,8 @@ def test_what_cannot_be_is_answered_with_what_could(tmp_path, text, match):
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(
-        BusinessError, match=r"There is no file .*nothing.toml. Write one, or let `holdfast init"
+        BusinessError,
+        match=r"no file .*nothing.toml. Write one as in the README, or .*`holdfast simulate`",
     ):
         load(tmp_path / "nothing.toml")
     with pytest.raises(BusinessError, match="cannot be read"):
@@ -189,6 +191,22 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
     (tmp_path / "latin.toml").write_bytes(b'[business]\nname = "\xe9"\n')
     with pytest.raises(BusinessError, match="it is not UTF-8 text"):
         load(tmp_path / "latin.toml")
+
+
+@pytest.mark.parametrize(
+    "name", ["it's", 'a"b', "a/b", "a:b", "a\\b", "..", " shop", "shop ", "a\nb", "shop%", "", "x" * 201]
+)
+def test_a_name_that_no_registry_takes_is_refused_where_it_is_given(tmp_path, name):
+    text = toml_of(PURCHASES, name="NAME").replace("'NAME'", json.dumps(name))
+    with pytest.raises(
+        BusinessError, match=r"business\.name: .*(letters, digits, spaces|at least 1|at most 200)"
+    ):
+        loaded(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", ["a", "corner shop", "Käthes Laden-2", "a_b.c", "店"])
+def test_a_plain_name_is_taken(tmp_path, name):
+    assert loaded(tmp_path, toml_of(PURCHASES, name=name)).business.name == name
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,9 @@ def test_a_history_that_is_too_short_is_refused_and_any_longer_one_is_planned(fi
 
 
 def test_the_cutoffs_of_the_published_purchase_log_are_these():
-    plan = cutoffs.plan_cutoffs(parse_instant("1997-01-01"), parse_instant("1998-01-01"), days(182).microseconds)
+    plan = cutoffs.plan_cutoffs(
+        parse_instant("1997-01-01"), parse_instant("1998-01-01"), days(182).microseconds
+    )
     assert plan.split is Split.CUSTOMERS
     assert [to_text(instant) for instant in plan.holdout] == ["1997-07-03"]
 

@@ -79,7 +79,7 @@ def test_the_business_file_reads_and_names_columns_that_are_there(tmp_path):
     loaded = load("cdnow", text(tmp_path, LINES), tmp_path / "out")
     read = business.load(loaded.business)
     assert read.business.name == "cdnow"
-    assert to_text(read.business.observed_until) == "1998-07-01"
+    assert to_text(read.business.observed_until) == "1998-07-02"
     assert (str(read.churn.horizon), str(read.churn.gap), str(read.churn.eligible)) == ("182d", "0d", "365d")
     assert ([str(horizon) for horizon in read.value.horizons], read.value.margin) == (["182d"], 1.0)
     source = read.tables["purchases"]

@@ -94,7 +94,9 @@ def test_one_class_only_is_refused(outcome):
 
 def test_an_empty_holdout_is_refused():
     nothing = np.empty(0)
-    assert not verdict(Evidence("attrition", nothing, nothing.astype(int), nothing, {"bg_nbd": nothing})).passed
+    assert not verdict(
+        Evidence("attrition", nothing, nothing.astype(int), nothing, {"bg_nbd": nothing})
+    ).passed
 
 
 def test_customers_who_only_sent_things_back_can_be_judged():

@@ -21,7 +21,7 @@ import pytest
 from features.errors import DataError, ModelUnavailable, UserError
 from serving import warehouse
 from serving.contract import records
-from serving.scores import connect, percentile, publish
+from serving.scores import connect, percentile, publish, reachable
 
 STRANGE_IDS = [
     "00123",
@@ -312,6 +312,101 @@ def test_a_connection_that_broke_is_opened_again(clean_postgres, tmp_path):
         assert cursor.fetchone()[0] == 1
     assert table.lookup(["a"])[0] is not None
     table.close()
+
+
+def tell(url, *statements):
+    """Run statements and give what the last one answers."""
+    with warehouse._postgres(url, autocommit=True) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        return cursor.fetchall()
+
+
+@pytest.mark.parametrize("deed", ["publish", "reachable"])
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:hush@127.0.0.1:1/db", "postgresql://me:hush@/db?host=/nowhere/at/all"]
+)
+def test_a_database_that_cannot_be_reached_is_named_without_its_url(tmp_path, deed, url):
+    folder = folder_of(tmp_path / "out", batch_of(["a"]))
+    with pytest.raises(UserError, match="cannot be reached or refuses") as refused:
+        reachable(url) if deed == "reachable" else publish(folder, url)
+    assert not any(part in str(refused.value) for part in ("hush", "127.0.0.1", "nowhere"))
+
+
+def test_an_account_that_may_not_write_is_told_before_and_when_it_publishes(clean_postgres, tmp_path):
+    reachable(clean_postgres)
+    reader = "holdfast_reader_of_tests"
+    tell(clean_postgres, f"DROP ROLE IF EXISTS {reader}", f"CREATE ROLE {reader} LOGIN", "SELECT 1")
+    url = f"{clean_postgres}{'&' if '?' in clean_postgres else '?'}options=-c%20role%3D{reader}"
+    with pytest.raises(UserError, match="may not make tables"):
+        reachable(url)
+    with pytest.raises(UserError, match="may not make tables"):
+        publish(folder_of(tmp_path / "out", batch_of(["a"])), url)
+    assert tell(clean_postgres, f"DROP ROLE {reader}", "SELECT to_regclass('holdfast_batches')::text") == [
+        (None,)
+    ]
+
+
+def test_grants_and_views_outlive_a_new_batch_of_the_same_columns(clean_postgres, tmp_path):
+    publish(folder_of(tmp_path / "1", batch_of(["a"])), clean_postgres)
+    over = "CREATE VIEW over_scores AS SELECT customer_id FROM holdfast_scores"
+    tell(clean_postgres, "GRANT SELECT ON holdfast_scores TO PUBLIC", over, "SELECT 1")
+    try:
+        for number in range(2, 5):
+            publish(folder_of(tmp_path / f"{number}", batch_of([f"b{number}"])), clean_postgres)
+            assert tell(clean_postgres, "SELECT * FROM over_scores") == [(f"b{number}",)]
+        rights = "SELECT relacl::text LIKE '%=r/%' FROM pg_class WHERE relname = 'holdfast_scores'"
+        assert tell(clean_postgres, rights) == [(True,)]
+        wider = batch_of(["c"]).append_column("bond", [["financial"]])
+        with pytest.raises(UserError, match=r"other objects of the database depend on the view"):
+            publish(folder_of(tmp_path / "wider", wider), clean_postgres)
+        assert tell(clean_postgres, "SELECT * FROM over_scores") == [("b4",)]
+    finally:
+        tell(clean_postgres, "DROP VIEW over_scores", "SELECT 1")
+
+
+def test_a_column_of_another_type_is_a_new_view(clean_postgres, tmp_path):
+    batch = batch_of(["a"])
+    publish(folder_of(tmp_path / "1", batch), clean_postgres)
+    place = batch.schema.get_field_index("defector_type")
+    flags = batch.set_column(place, "defector_type", pa.array([True]))
+    publish(folder_of(tmp_path / "2", flags), clean_postgres)
+    assert tell(clean_postgres, "SELECT defector_type FROM holdfast_scores") == [(True,)]
+
+
+def test_a_table_of_that_name_is_not_dropped(clean_postgres, tmp_path):
+    tell(clean_postgres, "CREATE TABLE holdfast_scores (mine text)", "SELECT 1")
+    try:
+        with pytest.raises(UserError, match="something else under the name holdfast_scores"):
+            publish(folder_of(tmp_path / "out", batch_of(["a"])), clean_postgres)
+    finally:
+        tell(clean_postgres, "DROP TABLE holdfast_scores", "SELECT 1")
+
+
+def test_a_file_that_could_take_scores_is_reachable_and_stays_unwritten(tmp_path):
+    reachable(f"sqlite:///{tmp_path / 'new' / 'folder' / 'scores.db'}")
+    assert list(tmp_path.iterdir()) == []
+    url = f"sqlite:///{tmp_path / 'scores.db'}"
+    publish(folder_of(tmp_path / "out", batch_of(["a"])), url)
+    reachable(url)
+
+
+def test_a_file_that_cannot_take_scores_is_named_before_they_are_made(tmp_path):
+    (tmp_path / "thesis").write_text("mine")
+    with pytest.raises(UserError, match="thesis exists and is not a score table"):
+        reachable(f"sqlite:///{tmp_path / 'thesis'}")
+    for path in (tmp_path / "thesis" / "scores.db", tmp_path):
+        with pytest.raises(UserError, match="cannot be written"):
+            reachable(f"sqlite:///{path}")
+    with pytest.raises(UserError, match="The score table is a URL"):
+        reachable("mysql://host/db")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_is_closed_is_named_before_scores_are_made(tmp_path):
+    (tmp_path / "closed").mkdir(mode=0o500)
+    with pytest.raises(UserError, match="cannot be written"):
+        reachable(f"sqlite:///{tmp_path / 'closed' / 'scores.db'}")
 
 
 def test_a_folder_without_scores_is_refused(tmp_path):
