@@ -56,7 +56,7 @@ _MEANINGS = {
     Aggregate.STD: "standard deviation of {column} over {events} (NaN: fewer than two)",
     Aggregate.DISTINCT: "how many different {column} among {events}",
     Aggregate.SHARE: "share of {events} among all {whole} (NaN: none)",
-    Aggregate.TREND: "newer half against older half of {column} over {events}, -1 to 1 (NaN: none)",
+    Aggregate.TREND: "(newer half - older half) / both, of {column} over {events} (NaN: nothing in both)",
     Aggregate.DAYS_SINCE_LAST: "days from the newest of {events} to the cutoff (NaN: none)",
     Aggregate.DAYS_SINCE_FIRST: "days from the oldest of {events} to the cutoff (NaN: none)",
     Aggregate.GAP_MEAN: "mean days between days with {events} (NaN: fewer than two)",

@@ -1,9 +1,9 @@
 """Runs of `holdfast score` that can be killed, as by ``kill -9``: a program that starts each by forking.
 
 It has imported and compiled everything before, so a run starts at once and is killed at work.  It reads one
-JSON object a line, ``{"words": …, "inside": …, "moment": …}``: what to score, and before which change of a
-name below which folder to die (0: never).  It answers in lines: ``pid``, ``begins``, ``change`` for each
-change of a name, ``done`` with the exit code, and ``over`` with the status of the process.
+JSON object a line, ``{"words": …, "inside": …, "moment": …}``: what to score, and before which change below
+which folder to die (0: never).  It answers in lines: ``pid``, ``begins``, ``change`` for each change,
+``done`` with the exit code, and ``over`` with the status of the process.
 """
 
 import json
@@ -21,7 +21,9 @@ from features import walks
 from serving import batch, cli, verbs, warehouse  # noqa: F401
 
 DECISIVE = ("os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.mkdir", "shutil.rmtree")
-"""Audit events that change which names there are: between two of them a reader could see a half."""
+"""Audit events that change which names there are, beside a file that is opened to be written.
+
+Between two of them a reader could see a half."""
 
 OUT = os.dup(1)
 
@@ -42,12 +44,13 @@ def compile_walks() -> None:
 
 
 def score(words: list[str], inside: str, moment: int) -> None:
-    """Score, and die before the given change of a name."""
+    """Score, and die before the given change."""
     changes = 0
 
     def watch(event: str, args: tuple[object, ...]) -> None:
         nonlocal changes
-        if event in DECISIVE and any(inside in str(arg) for arg in args[:2]):
+        writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)
+        if (writes or event in DECISIVE) and any(inside in str(arg) for arg in args[:2]):
             changes += 1
             if changes == moment:
                 os.kill(os.getpid(), signal.SIGKILL)

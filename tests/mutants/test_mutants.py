@@ -62,7 +62,7 @@ def test_without_a_bug_the_plain_walks_keep_the_laws(laws):
         for name in ("tally", "sums", "distinct", "latest"):
             patch.setattr(walks, name, getattr(plain, name))
         for law in ("the_future_never_matters", "a_late_fact_is_invisible_until_it_is_known"):
-            laws[law].quick()
+            laws[law]()
 
 
 def test_every_law_of_features_and_labels_is_broken_by_some_mutant(laws):

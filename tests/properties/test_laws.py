@@ -81,11 +81,24 @@ def test_an_event_exactly_at_the_cutoff_belongs_to_the_future(customers, cutoff,
     assert answers(EVERY_FEATURE, bucket_of(with_it), [cutoff]) == without
 
 
-@law(40, customers=everybody, cutoff=cutoff)
-def test_a_late_fact_is_invisible_until_it_is_known(customers, cutoff):
+@law(
+    40,
+    customers=everybody,
+    cutoff=cutoff,
+    purchase=rows_of("purchases"),
+    profile=rows_of("customers"),
+    tick=st.sampled_from([0, 0, 1]),
+)
+def test_a_late_fact_is_invisible_until_it_is_known(customers, cutoff, purchase, profile, tick):
+    """Also one that becomes known exactly at the cutoff."""
+    late = {"at": cutoff - 1, "known_at": cutoff + tick}
+    heard = Customer(NAMES[0], {"purchases": [purchase | late], "customers": [profile | late]})
     known = only(customers, lambda row: became_known(row) < cutoff)
-    one, other = (answers(EVERY_FEATURE, bucket_of(them), [cutoff]) for them in (customers, known))
-    assert one == other
+    one, other, another = (
+        answers(EVERY_FEATURE, bucket_of(them), [cutoff])
+        for them in (customers, known, [customers[0] + heard, *customers[1:]])
+    )
+    assert one == other == another
 
 
 @law(
