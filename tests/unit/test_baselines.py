@@ -1,12 +1,8 @@
 import numpy as np
 import pytest
-from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from features.errors import QuestionError
-from training.baselines import BtydChurn, BtydValue, RecencyRule
-from training.btyd import BgNbd, GammaGamma
-from training.metrics import log_loss, roc_auc
+from training.baselines import RecencyRule
 
 
 @parametrize_with_checks([RecencyRule()])
@@ -68,85 +64,3 @@ def test_where_silence_says_nothing_nobody_is_called_lost():
     assert not rule.silent_too_long([[5.0], [5.0]]).any()
     backwards = RecencyRule().fit([[1.0], [2.0], [3.0], [4.0]], [1, 1, 0, 0])
     assert not backwards.silent_too_long([[1.0], [2.0], [3.0], [4.0]]).any()
-
-
-def buyers(n, seed):
-    """Repeat purchases, last, tenure and mean value, and the days to the next purchase, by simulation."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for rate, leaving in zip(rng.gamma(0.6, 1 / 40, n), rng.beta(0.8, 2.5, n), strict=True):
-        now = x = t_x = 0
-        following = np.inf
-        while (now := now + rng.exponential(1 / rate)) < 2_000:
-            if now >= 300:
-                following = now - 300
-                break
-            x, t_x = x + 1, now
-            if rng.random() < leaving:
-                break
-        rows.append((x, t_x, 300.0, rng.gamma(4, 8), following))
-    return np.array(rows)
-
-
-TABLE = buyers(3_000, 5)
-HISTORY, NEXT = TABLE[:, :4], TABLE[:, 4]
-
-
-def test_btyd_churn_is_the_chance_of_no_purchase_and_beats_a_constant():
-    model = BtydChurn(horizon_days=90).fit(HISTORY)
-    chance = model.predict_proba(HISTORY)
-    direct = BgNbd.fit(*HISTORY[:, :3].T).probability_no_purchase(90, *HISTORY[:, :3].T)
-    assert (chance[:, 1] == direct).all()
-    assert chance.sum(axis=1) == pytest.approx(np.ones(3_000))
-    churned = (NEXT >= 90).astype(int)
-    assert roc_auc(churned, chance[:, 1]) > 0.75
-    assert log_loss(churned, chance[:, 1]) < log_loss(churned, np.full(3_000, churned.mean()))
-    assert (model.predict(HISTORY) == (chance[:, 1] > 0.5)).all()
-
-
-def test_btyd_churn_does_not_take_one_time_buyers_for_loyal():
-    model = BtydChurn(horizon_days=30).fit(HISTORY)
-    assert model.predict_proba([[0, 0, 900, 5.0]])[0, 1] > 0.9
-
-
-def test_btyd_values_are_purchases_times_mean_times_margin():
-    model = BtydValue(horizon_days=90, margin=0.3).fit(HISTORY)
-    x, t_x, T, mean = HISTORY.T
-    purchases = BgNbd.fit(x, t_x, T).expected_purchases(90, x, t_x, T)
-    assert model.predict(HISTORY) == pytest.approx(
-        purchases * GammaGamma.fit(x + 1, mean).expected_mean(x + 1, mean) * 0.3
-    )
-    assert clone(model).set_params(margin=0.6).fit(HISTORY).predict(HISTORY) == pytest.approx(
-        2 * model.predict(HISTORY)
-    )
-
-
-def test_a_gap_is_left_out_of_value_and_of_silence():
-    whole = BtydValue(horizon_days=120).fit(HISTORY).predict(HISTORY)
-    first = BtydValue(horizon_days=30).fit(HISTORY).predict(HISTORY)
-    behind = BtydValue(horizon_days=90, gap_days=30).fit(HISTORY).predict(HISTORY)
-    assert behind == pytest.approx(whole - first)
-    throughout, after_gap = (
-        BtydChurn(horizon_days=days, gap_days=gap).fit(HISTORY).predict_proba(HISTORY)[:, 1].mean()
-        for days, gap in ((120, 0), (90, 30))
-    )
-    assert after_gap > throughout
-    model = BtydChurn(horizon_days=90, gap_days=30).fit(HISTORY)
-    direct = model.model_.probability_no_purchase(90, *HISTORY[:, :3].T, gap_days=30)
-    assert (model.predict_proba(HISTORY)[:, 1] == direct).all()
-
-
-def test_columns_are_found_by_their_position():
-    mixed = np.column_stack([np.zeros(3_000), HISTORY[:, ::-1]])
-    straight, crossed = BtydValue().fit(HISTORY), BtydValue(columns=(4, 3, 2, 1)).fit(mixed)
-    assert (straight.predict(HISTORY) == crossed.predict(mixed)).all()
-    assert straight.model_ == BtydChurn(columns=(4, 3, 2)).fit(mixed).model_
-    with pytest.raises(ValueError, match="are not among the 4 columns"):
-        BtydValue(columns=(1, 2, 3, 4)).fit(HISTORY)
-
-
-def test_customers_who_never_came_back_are_a_question_without_an_answer():
-    strangers = np.array([[0.0, 0.0, 50.0, 9.0]] * 20)
-    for model in (BtydChurn(), BtydValue()):
-        with pytest.raises(QuestionError, match="bought a second time"):
-            model.fit(strangers)
