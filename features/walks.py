@@ -43,8 +43,8 @@ def tally(
     """Count, active days, first, last, sum of squared day gaps: (5, n_windows, n_cutoffs, n_customers)."""
     n_customers, n_windows = len(offsets) - 1, len(windows)
     out = np.empty((5, n_windows, len(cutoffs), n_customers))
-    for k, cutoff in enumerate(cutoffs):
-        for i in range(n_customers):
+    for i in range(n_customers):
+        for k, cutoff in enumerate(cutoffs):
             count, days, gap_squares, last_day = 0.0, 0.0, 0.0, 0
             first, last = np.nan, np.nan
             j = _newest(at, offsets[i], offsets[i + 1], cutoff) - 1
@@ -78,8 +78,8 @@ def sums(
     """Filled count, total, sum of squares, maximum: (4, n_windows, n_cutoffs, n_customers)."""
     n_customers, n_windows = len(offsets) - 1, len(windows)
     out = np.empty((4, n_windows, len(cutoffs), n_customers))
-    for k, cutoff in enumerate(cutoffs):
-        for i in range(n_customers):
+    for i in range(n_customers):
+        for k, cutoff in enumerate(cutoffs):
             filled, total, squares, largest = 0.0, 0.0, 0.0, np.nan
             j = _newest(at, offsets[i], offsets[i + 1], cutoff) - 1
             for w in range(n_windows):
@@ -114,8 +114,8 @@ def distinct(
     n_customers, n_windows = len(offsets) - 1, len(windows)
     out = np.empty((1, n_windows, len(cutoffs), n_customers))
     seen_in = np.full(n_levels, -1, np.int64)
-    for k, cutoff in enumerate(cutoffs):
-        for i in range(n_customers):
+    for i in range(n_customers):
+        for k, cutoff in enumerate(cutoffs):
             turn, different = k * n_customers + i, 0.0
             j = _newest(at, offsets[i], offsets[i + 1], cutoff) - 1
             for w in range(n_windows):
@@ -137,8 +137,8 @@ def latest(
     """Return the value on the newest visible row, NaN where there is none: (n_cutoffs, n_customers)."""
     n_customers = len(offsets) - 1
     out = np.full((len(cutoffs), n_customers), np.nan)
-    for k, cutoff in enumerate(cutoffs):
-        for i in range(n_customers):
+    for i in range(n_customers):
+        for k, cutoff in enumerate(cutoffs):
             j = _newest(at, offsets[i], offsets[i + 1], cutoff) - 1
             while j >= offsets[i] and known_at[j] >= cutoff:
                 j -= 1

@@ -38,7 +38,7 @@ def query(source: Path, cutoff: int) -> str:
 def in_sql(source: Path, cutoff: int) -> pd.DataFrame:
     """Compute the features with DuckDB."""
     with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         found: pd.DataFrame = connection.sql(query(source, cutoff)).df()
     return found.set_index("customer_id")
 

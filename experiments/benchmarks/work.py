@@ -59,6 +59,7 @@ def sort_and_write(folder: Path) -> Work:
 
     def work() -> None:
         with duckdb.connect() as connection:
+            connection.execute("SET enable_progress_bar = false")
             for table, order in (("purchases", "customer_id, purchased_at"), ("customers", "customer_id")):
                 connection.execute(
                     f"COPY (SELECT * FROM read_parquet('{folder / table}.parquet') ORDER BY {order}) "
@@ -95,6 +96,7 @@ def _scan(wanted: dict[str, list[str]]) -> None:
     """Sum up every value, of texts their lengths, so that none can be skipped."""
     ways = {"VARCHAR": "sum(strlen({}))", "BOOLEAN": "sum({}::INTEGER)"}
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
         for files, columns in wanted.items():
             rows = f"FROM read_parquet('{files}')"
             kinds = {name: kind for name, kind, *_ in connection.sql(f"DESCRIBE {rows}").fetchall()}
