@@ -94,12 +94,14 @@ class Panel:
         values = {name: self._values(position) for position, name in enumerate(self.features.names)}
         return pd.DataFrame({"customer_id": pd.array(ids, dtype="str"), "cutoff": times, **values})
 
-    def _values(self, position: int) -> "Numbers | pd.Categorical[str]":
+    def _values(self, position: int) -> "Numbers | pd.api.extensions.ExtensionArray":
+        """One column: numbers as they are, a category as its text."""
         name, values = self.features.names[position], self.numbers[:, position]
         if name not in self.levels:
             return values
+        texts = np.array([*self.levels[name], None], dtype=object)
         codes = np.where(np.isnan(values), -1, values).astype(np.int64)
-        return pd.Categorical.from_codes(codes.tolist(), categories=pd.Index(list(self.levels[name])))
+        return pd.array(texts[codes], dtype="str")
 
 
 def panel_of(features: FeatureSet, bucket: Bucket, cutoffs: Instants) -> Panel:

@@ -116,6 +116,7 @@ def connect(staging: Path, places: Collection[Place], memory: str, threads: int)
     connection.execute(f"SET allowed_directories = {texts([str(staging)])}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")  # it would be drawn over --json
     connection.execute("SET lock_configuration = true")
     return connection
 

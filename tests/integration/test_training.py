@@ -223,3 +223,20 @@ def test_churn_by_exit_is_refused_by_name(shop):
     other = shop.model_copy(update={"churn": shop.churn.model_copy(update={"kind": "exit"})})
     with pytest.raises(QuestionError, match="exit"):
         train(other)
+
+
+def test_pyfunc_takes_a_panel_with_categories_as_it_is(shop):
+    from features.panel import panel_of
+    from features.store import Store
+
+    tracking = Tracking(shop)
+    model = artifact.load(tracking.folder(tracking.champion("attrition")))
+    store = Store.of(shop)
+    panel = panel_of(model.features, store.read(0, model.features.columns), np.array([store.observed_until]))
+    assert model.inputs.levels
+    import mlflow
+
+    uri = f"models:/{tracking.model_name('attrition')}@{CHAMPION}"
+    said = mlflow.pyfunc.load_model(uri).predict(panel.to_pandas()[list(model.features.names)])
+    expected = model.predict(panel)["churn_probability"]
+    assert said["churn_probability"].to_numpy().tobytes() == expected.tobytes()
