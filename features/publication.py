@@ -95,14 +95,14 @@ def publish(folder: Path, built: Path) -> Path:
     snapshot.parent.mkdir(exist_ok=True)
     flush(built)
     built.rename(snapshot)
-    _flush_folder(snapshot.parent)
+    flush_names(snapshot.parent)
     pointer = folder / f"{POINTER}.new"
     with pointer.open("w", encoding="utf-8") as stream:
         stream.write(snapshot.name + "\n")
         stream.flush()
         os.fsync(stream.fileno())
     pointer.replace(folder / POINTER)
-    _flush_folder(folder)
+    flush_names(folder)
     for other in _snapshots(folder):
         if other.name not in {previous, snapshot.name}:
             shutil.rmtree(other)
@@ -131,14 +131,14 @@ def flush(folder: Path) -> None:
     """Make sure that the disk has every file and folder below a folder."""
     for path in sorted(folder.rglob("*")):
         if path.is_dir():
-            _flush_folder(path)
+            flush_names(path)
         else:
             with path.open("rb") as stream:
                 os.fsync(stream.fileno())
-    _flush_folder(folder)
+    flush_names(folder)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_names(folder: Path) -> None:
     """Make sure that the disk has the names in a folder."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -24,7 +24,7 @@ from features.business import Business
 from features.errors import QuestionError, UserError
 from features.events import Bucket, Numbers
 from features.panel import each_bucket
-from features.publication import flush, sole_writer
+from features.publication import flush, flush_names, sole_writer
 from features.store import Store
 from features.windows import parse_instant, to_text
 from serving import scores
@@ -300,22 +300,13 @@ def _swap(unfinished: Path, folder: Path) -> None:
         # The same run again: the first one stays until the link points elsewhere.
         finished = unfinished.with_name(f"{run}-{os.getpid()}")
     unfinished.rename(finished)
-    _flush_names(finished.parent)
+    flush_names(finished.parent)
     link = finished.parent / f"{run}.link"
     link.unlink(missing_ok=True)
     link.symlink_to(Path(finished.parent.name) / finished.name)
     # The version before stays until the next run starts: somebody may be reading it.
     os.replace(link, folder)  # noqa: PTH105  (says that it replaces)
-    _flush_names(folder.parent)
-
-
-def _flush_names(folder: Path) -> None:
-    """Make sure that the disk has the names in a folder: what they named before may then go."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush_names(folder.parent)
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -14,16 +14,12 @@ from features.events import Numbers
 from features.store import Store
 from features.windows import to_text
 from training import KINDS, card
+from training.artifact import output_names
 from training.card import Evidence
 from training.examples import Examples, assemble
 from training.inputs import RepeatBuying
 from training.jobs import needed_features, questions_of
 from training.questions import Question, ValueQuestion
-
-_NUMBERS = {
-    "attrition": ("churn_probability",),
-    "lifetime-value": ("lifetime_value", "lifetime_value_low", "lifetime_value_high"),
-}
 
 
 @dataclass(frozen=True)
@@ -133,7 +129,7 @@ def _evidence(
     question: Question, examples: Examples, prior: RepeatBuying, scores: pa.Table, order: Numbers
 ) -> Evidence:
     kept = examples.rows(order >= 0)
-    columns = [scores[name].to_numpy()[order[order >= 0]] for name in _NUMBERS[question.name]]
+    columns = [scores[name].to_numpy()[order[order >= 0]] for name in output_names(question.name)]
     gap, horizon = question.gap.days, question.horizon.days
     realised, customers = kept.answers[question.name], kept.panel.customers
     if isinstance(question, ValueQuestion):

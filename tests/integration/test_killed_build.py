@@ -103,7 +103,7 @@ def test_a_build_that_is_killed_at_any_time_leaves_the_old_or_the_new_snapshot(b
     assert_nothing_is_left_over(business)
 
 
-@pytest.mark.parametrize("step", ["flush", "_flush_folder"])
+@pytest.mark.parametrize("step", ["flush", "flush_names"])
 def test_a_build_that_fails_to_reach_the_disk_leaves_the_old_snapshot(business, monkeypatch, step):
     def fail(_):
         raise OSError(28, "No space left on device")
