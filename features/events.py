@@ -4,7 +4,7 @@ A `Bucket` is what the kernel reads.  It comes from three places and looks the s
 the store (a night's batch), Spark (later) and the body of a request.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,28 @@ NULL_CODE = -1
 """The code of a category that is not known."""
 
 
+class Taken(Mapping[str, "Numbers | Codes"]):
+    """Columns of which some rows are taken, each when it is first asked for."""
+
+    def __init__(self, columns: Mapping[str, Numbers | Codes], rows: npt.NDArray[np.int64]) -> None:
+        self._columns, self._rows = columns, rows
+        self._taken: dict[str, Numbers | Codes] = {}
+
+    def __getitem__(self, column: str) -> Numbers | Codes:
+        """Return the rows of one column."""
+        if column not in self._taken:
+            self._taken[column] = self._columns[column][self._rows]
+        return self._taken[column]
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names of the columns."""
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        """Return the number of columns."""
+        return len(self._columns)
+
+
 @dataclass(frozen=True)
 class Events:
     """All events of one table for the customers of a bucket.
@@ -32,7 +54,7 @@ class Events:
     at : int64 array (n_events,)
         When each happened: microseconds UTC, never falling within one customer.
     known_at : int64 array (n_events,)
-        When each reached us; the same array as ``at`` where nothing came late.
+        When each reached us, never before it happened; the same array as ``at`` where nothing came late.
     columns : mapping of str to array (n_events,)
         float64 for money (minor units), numbers, flags and times (NaN = null);
         int32 codes for categories (-1 = null).
@@ -54,24 +76,51 @@ class Events:
 
     def keep(self, passed: npt.NDArray[np.bool_]) -> "Events":
         """Keep the events that passed, shape (n_events,), still by customer and in order of time."""
+        if passed.all():
+            return self
         before = np.zeros(len(passed) + 1, np.int64)
         np.cumsum(passed, out=before[1:])
-        at = self.at[passed]
-        return Events(
-            before[self.offsets],
-            at,
-            at if self.known_at is self.at else self.known_at[passed],
-            {name: values[passed] for name, values in self.columns.items()},
-            self.levels,
-        )
+        return self.take(np.flatnonzero(passed), before[self.offsets])
+
+    def take(self, rows: npt.NDArray[np.int64], offsets: Instants) -> "Events":
+        """Take some rows, in this order, as those of other owners."""
+        at = self.at[rows]
+        known_at = at if self.known_at is self.at else self.known_at[rows]
+        return Events(offsets, at, known_at, Taken(self.columns, rows), self.levels)
+
+    @property
+    def owners(self) -> npt.NDArray[np.int64]:
+        """The position of each row's customer, shape (n_events,)."""
+        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Events that many customers share: the market of a region, the prices of a plan.
+
+    Attributes
+    ----------
+    groups : sequence of str (n_groups,)
+        The names of the groups, sorted: regions, plans.
+    events : Events
+        Its ``offsets`` have n_groups + 2 entries.  Group ``g`` owns its rows together with those that name
+        no group; one more group at the end owns the latter alone, for customers of no known group.
+    """
+
+    groups: Sequence[str]
+    events: Events
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """Some customers and their events, by table; a table that is absent has no events."""
+    """Some customers and their events, by table; a table that is absent has no events.
+
+    ``shared`` holds the tables that are nobody's own: see `features.tables.SHARED`.
+    """
 
     customer_ids: Sequence[str]
     tables: Mapping[str, Events]
+    shared: Mapping[str, Shared] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of customers."""
@@ -105,8 +154,8 @@ def arrange(
 ) -> Events:
     """Order the rows of one table as the store orders them.
 
-    The order is by customer, time, known_at, then every other column in the order of the table's contract,
-    nulls last for numbers and first for categories: rows that differ anywhere have one order only,
+    The order is by customer, time, known_at, then every other column in the order of `value_columns`, nulls
+    last for numbers and first for categories: rows that differ anywhere have one order only,
     so a request and a batch sum the same numbers in the same sequence.
 
     Parameters
@@ -126,7 +175,9 @@ def arrange(
     """
     at = np.array([BEGINNING if value is None else value for value in columns[table.at]], np.int64)
     given = columns.get("known_at", [None] * len(at))
-    known_at = np.array([t if k is None else k for k, t in zip(given, at.tolist(), strict=True)], np.int64)
+    known = [t if k is None else k for k, t in zip(given, at.tolist(), strict=True)]
+    # What is announced is a fact once it happens, so no row is known before: whatever else is late.
+    known_at = np.maximum(at, np.array(known, np.int64))
     arrays: dict[str, Numbers | Codes] = {}
     levels: dict[str, Sequence[str]] = {}
     for name in value_columns(table, columns):
@@ -150,12 +201,45 @@ def arrange(
     )
 
 
+def arrange_shared(table: Table, key: str, columns: Mapping[str, Sequence[object]]) -> Shared:
+    """Order the rows of a shared table by group, as `arrange` orders those of customers.
+
+    Parameters
+    ----------
+    table : Table
+        The contract of the table.
+    key : str
+        The column that names the group of a row; a row without it belongs to every group.
+    columns : mapping of str to sequence (n_rows,)
+        As for `arrange`, the key among them; without it every row belongs to every group.
+
+    Returns
+    -------
+    Shared
+    """
+    values = {name: list(column) for name, column in columns.items() if name != key}
+    codes, groups = encode(columns.get(key, [None] * len(values[table.at])))  # type: ignore[arg-type]
+    of_nobody = np.flatnonzero(codes == NULL_CODE)
+    named = np.flatnonzero(codes != NULL_CODE)
+    rows = np.concatenate([named, np.tile(of_nobody, len(groups) + 1)])
+    everyone = np.repeat(np.arange(len(groups) + 1), len(of_nobody))
+    owner = np.concatenate([codes[named].astype(np.int64), everyone])
+    given = {name: [column[row] for row in rows] for name, column in values.items()}
+    return Shared(groups, arrange(table, len(groups) + 1, owner, given))
+
+
 def value_columns(table: Table, given: Mapping[str, object]) -> list[str]:
-    """Names of the columns that carry values: those of the contract in its order, then attributes."""
+    """Names of the columns that carry values: those of the contract in its order, attributes, then times.
+
+    Rows of one instant are ordered by these.  A time may lie in the future, so it decides last: only between
+    rows that are equal otherwise, whose order nobody can see.
+    """
     own = [column.name for column in table.columns]
     structural = {"customer_id", "event_id", "known_at", table.at}
     kept = [name for name in own if name in given and name not in structural]
-    return [n for n in kept if table.column(n).kind is not Kind.TEXT] + sorted(set(given) - set(own))
+    times = [name for name in kept if table.column(name).kind is Kind.TIME]
+    values = [name for name in kept if table.column(name).kind not in {Kind.TEXT, Kind.TIME}]
+    return values + sorted(set(given) - set(own)) + times
 
 
 def _kind(table: Table, name: str, values: Sequence[object]) -> Kind:

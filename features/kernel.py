@@ -1,27 +1,35 @@
 """The one kernel that computes every feature, whoever asks: a batch, Spark or a request.
 
 Events of one customer lie together in order of time, so each cutoff needs one walk backwards from the
-cutoff: running sums are written down whenever the walk leaves a window.  No hash tables, no joins.
+cutoff: running figures are written down whenever the walk leaves a window.  No hash tables, no joins.
+Formulas turn the figures into features.  Some customers at a time, so that all their figures stay in cache.
 
 Exactness: money is whole minor units in float64, so sums are exact in any order up to 2**53; counts and
-days are whole numbers; everything else is one IEEE division or square root.  Equal events therefore give
+days are whole numbers; everything else is one IEEE operation after the other.  Equal events therefore give
 equal bytes, alone or among millions.
 
 A fact is visible at a cutoff if it happened before it *and* was known before it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from features import walks
-from features.events import NULL_CODE, Bucket, Events, Instants, Numbers
-from features.language import Aggregate, Condition, EventSource, Feature, FeatureSet
-from features.windows import MICROSECONDS_PER_DAY, Duration
+from features import formulas, grouping, walks
+from features.declarations import FeatureSet
+from features.events import NULL_CODE, Bucket, Codes, Events, Instants, Numbers
+from features.grouping import Grouped, Households
+from features.plan import Plan, Step, Walk, plan_of
+from features.selection import HOUSEHOLD, Condition
+from features.tables import SHARED
+
+_FIGURES_AT_ONCE = 1 << 17
+"""About how many figures are in memory at a time: a megabyte of them, which the cache of a core holds."""
 
 
 def compute(features: FeatureSet, bucket: Bucket, cutoffs: Instants) -> Numbers:
@@ -40,102 +48,142 @@ def compute(features: FeatureSet, bucket: Bucket, cutoffs: Instants) -> Numbers:
     -------
     float64 array (n_cutoffs * n_customers, n_features)
         Cutoffs outermost.  Counts and totals of nothing are 0, all else NaN.
-        A category (`latest` of a category column) is the code of its level in the bucket, NaN if null.
+        A category (`latest` or `favourite` of a category column) is the code of its level in the bucket,
+        NaN if null.
     """
-    views = {source: _View(bucket, source, cutoffs) for source in _sources(features)}
-    for feature in features:
-        for need, window in _needs(feature):
-            views[need].windows.add(window)
-    out = np.empty((len(cutoffs) * len(bucket), len(features)))
-    for position, feature in enumerate(features):
-        out[:, position] = _FORMULAS[feature.aggregate](feature, views).reshape(-1)
+    plan = plan_of(features)
+    cutoffs = np.ascontiguousarray(cutoffs, np.int64)
+    views = [_View(grouped) for grouped in _views(plan, bucket, cutoffs)]
+    n, n_cutoffs = len(bucket), len(cutoffs)
+    out = np.empty((n_cutoffs * n, len(features)))
+    at_once = max(16, _FIGURES_AT_ONCE // max(plan.n_figures * n_cutoffs, 1))
+    block = np.empty(plan.n_figures * n_cutoffs * min(at_once, n))
+    for first in range(0, n, at_once):
+        size = min(at_once, n - first)
+        part = block[: plan.n_figures * n_cutoffs * size].reshape(plan.n_figures, n_cutoffs, size)
+        _walk(plan, views, first, cutoffs, part)
+        formulas.evaluate(part, plan.base, plan.lines, cutoffs)
+        formulas.collect(part, plan.figures, first, n, out)
     return out
-
-
-def _sources(features: FeatureSet) -> list[EventSource]:
-    """Every distinct set of events that the features look at; labels make no difference."""
-    return list(dict.fromkeys(s.events for f in features for s in (f.source, f.whole) if s))
-
-
-def _needs(feature: Feature) -> list[tuple[EventSource, int]]:
-    """Which windows (µs) of which events a feature is made from."""
-    windows = [_span(feature.window)]
-    if feature.aggregate is Aggregate.TREND:
-        windows.append(_half(feature.window))
-    sources = [feature.source, feature.whole] if feature.whole else [feature.source]
-    return [(source.events, window) for source in sources for window in windows]
-
-
-def _span(window: Duration | None) -> int:
-    return window.microseconds if window else walks.EVER
-
-
-def _half(window: Duration | None) -> int:
-    if window is None:
-        raise ValueError("a trend needs a window: trend(…).over(days(180))")
-    return window.microseconds // 2
 
 
 @dataclass
 class _View:
-    """The events of one source, and what has been summed up of them so far."""
+    """The events of one source and their columns, as the walks want them."""
 
-    bucket: Bucket
-    source: EventSource
-    cutoffs: Instants
-    windows: set[int] = field(default_factory=set)
-    _sums: dict[str, Numbers] = field(default_factory=dict)
+    grouped: Grouped
+    _columns: dict[tuple[str, Walk], Any] = field(default_factory=dict)
 
-    @cached_property
+    @property
     def events(self) -> Events:
-        """The events that pass the conditions."""
-        return _select(self.bucket.events(self.source.table), self.source.conditions)
+        """The events, by owner."""
+        return self.grouped.events
 
     @cached_property
-    def ordered_windows(self) -> Instants:
-        """The windows that are asked for, the shortest first."""
-        return np.array(sorted(self.windows), np.int64)
+    def marks(self) -> tuple[Numbers, Numbers]:
+        """What `walks.tally_known` takes instead of walking."""
+        return walks.marks(self.events.offsets, self.events.at)  # type: ignore[no-any-return]
 
-    def at_window(self, stats: Numbers, window: int, stat: int) -> Numbers:
-        """One statistic of one window, shape (n_cutoffs, n_customers)."""
-        found: Numbers = stats[stat, int(np.searchsorted(self.ordered_windows, window))]
-        return found
+    def codes(self, column: str) -> tuple[Codes, Codes, Codes]:
+        """Return the codes of a category, and room to count and to note each of its levels."""
+        key = column, Walk.VARIETY
+        if key not in self._columns:
+            values = self.events.columns.get(column)
+            codes = np.full(len(self.events.at), NULL_CODE, np.int32) if values is None else values
+            counts, seen = np.zeros((2, int(codes.max(initial=NULL_CODE)) + 1), np.int32)
+            self._columns[key] = codes, counts, seen
+        return self._columns[key]  # type: ignore[no-any-return]
 
-    @cached_property
-    def tally(self) -> Numbers:
-        """Count, active days, first, last, sum of squared gaps: (5, n_windows, n_cutoffs, n_customers)."""
-        e = self.events
-        return walks.tally(e.offsets, e.at, e.known_at, self.cutoffs, self.ordered_windows)  # type: ignore[no-any-return]
+    def numbers(self, column: str, walk: Walk) -> Numbers:
+        """Return a column as numbers: of a category its codes, of a period its days; NaN where null."""
+        walk = Walk.PERIOD if walk is Walk.PERIOD else Walk.SUMS
+        key = column, walk
+        if key not in self._columns:
+            values = self.events.columns.get(column)
+            if values is None:
+                values = np.full(len(self.events.at), np.nan)
+            elif walk is Walk.PERIOD:
+                lengths = [days_of(level) for level in self.events.levels.get(column, ())]
+                values = np.array([*lengths, np.nan])[values]
+            elif values.dtype == np.int32:
+                values = np.where(values == NULL_CODE, np.nan, values.astype(np.float64))
+            self._columns[key] = values
+        return self._columns[key]  # type: ignore[no-any-return]
 
-    def sums(self, column: str) -> Numbers:
-        """Filled count, total, sum of squares, maximum: (4, n_windows, n_cutoffs, n_customers)."""
-        if column not in self._sums:
-            e = self.events
-            values = np.asarray(e.columns.get(column, np.full(len(e.at), np.nan)), np.float64)
-            self._sums[column] = walks.sums(
-                e.offsets, e.at, e.known_at, values, self.cutoffs, self.ordered_windows
-            )
-        return self._sums[column]
 
-    def distinct(self, column: str) -> Numbers:
-        """Different values: (1, n_windows, n_cutoffs, n_customers)."""
-        e = self.events
-        codes = np.asarray(e.columns.get(column, np.full(len(e.at), -1)), np.int32)
-        n_levels = int(codes.max(initial=-1)) + 1
-        found: Numbers = walks.distinct(
-            e.offsets, e.at, e.known_at, codes, n_levels, self.cutoffs, self.ordered_windows
-        )
-        return found
+def _walk(plan: Plan, views: Sequence[_View], first: int, cutoffs: Instants, block: Numbers) -> None:
+    """Write the figures of a run of customers into the block."""
+    shape = block.shape[1:]
+    located = []
+    for view in views:
+        starts, ends = np.empty(shape, np.int64), np.empty(shape, np.int64)
+        events, owners = view.events, view.grouped.owners
+        walks.locate(events.offsets, owners, first, events.at, cutoffs, starts, ends)
+        located.append((starts, ends, events.at, events.known_at))
+    for step in plan.steps:
+        _WALKS[step.walk](step, views[step.view], located[step.view], cutoffs, block)
 
-    def latest(self, column: str) -> Numbers:
-        """Return the value on the newest visible row: (n_cutoffs, n_customers)."""
-        e = self.events
-        values = e.columns.get(column)
-        if values is None:
-            return np.full((len(self.cutoffs), len(e.offsets) - 1), np.nan)
-        if values.dtype == np.int32:
-            values = np.where(values < 0, np.nan, values.astype(np.float64))
-        return walks.latest(e.offsets, e.at, e.known_at, values, self.cutoffs)  # type: ignore[no-any-return]
+
+_Located = tuple[Any, Any, Instants, Instants]
+
+
+def _tally(step: Step, view: _View, rows: _Located, cutoffs: Instants, block: Numbers) -> None:
+    out = block[step.base : step.end]
+    if view.events.known_at is view.events.at:
+        starts, ends, at, _ = rows
+        walks.tally_known(starts, ends, at, *view.marks, cutoffs, step.windows, out)
+    else:
+        walks.tally(*rows, cutoffs, step.windows, out)
+
+
+def _coded(step: Step, view: _View, rows: _Located, cutoffs: Instants, block: Numbers) -> None:
+    walk = getattr(walks, step.walk.value)
+    walk(*rows, *view.codes(step.column), cutoffs, step.windows, block[step.base : step.end])
+
+
+def _windowed(step: Step, view: _View, rows: _Located, cutoffs: Instants, block: Numbers) -> None:
+    walk, values = getattr(walks, step.walk.value), view.numbers(step.column, step.walk)
+    walk(*rows, values, cutoffs, step.windows, block[step.base : step.end])
+
+
+def _latest(step: Step, view: _View, rows: _Located, cutoffs: Instants, block: Numbers) -> None:
+    values = view.numbers(step.column, step.walk)
+    starts, ends, _, known_at = rows
+    walks.latest(starts, ends, known_at, values, cutoffs, block[step.base : step.end])
+
+
+def _latest_at(step: Step, view: _View, rows: _Located, cutoffs: Instants, block: Numbers) -> None:
+    values = view.numbers(step.column, step.walk)
+    walks.latest_at(*rows, values, cutoffs, block[step.instants], block[step.base : step.end])
+
+
+_WALKS = {
+    Walk.TALLY: _tally,
+    Walk.SUMS: _windowed,
+    Walk.DISTINCT: _coded,
+    Walk.VARIETY: _coded,
+    Walk.MOVES: _windowed,
+    Walk.LATEST: _latest,
+    Walk.PERIOD: _latest,
+    Walk.LATEST_AT: _latest_at,
+}
+
+
+def _views(plan: Plan, bucket: Bucket, cutoffs: Instants) -> Iterator[Grouped]:
+    """Find the events of every source, and whose they are."""
+    in_households = any(source.whose == HOUSEHOLD for source in plan.sources)
+    households = Households.known(bucket, cutoffs) if in_households else None
+    for source in plan.sources:
+        if source.table in SHARED:
+            found = grouping.shared(bucket, source.table, cutoffs)
+            yield Grouped(_select(found.events, source.conditions), found.owners)
+            continue
+        events = bucket.events(source.table)
+        if source.is_retimed:
+            events = grouping.retimed(events, source.at)
+        events = _select(events, source.conditions)
+        of_all = households if source.whose == HOUSEHOLD else None
+        yield of_all.together(events) if of_all else grouping.own(events)
 
 
 def _select(events: Events, conditions: tuple[Condition, ...]) -> Events:
@@ -156,123 +204,32 @@ def _passes(events: Events, condition: Condition) -> npt.NDArray[np.bool_]:
     if condition.operator == "known":
         return ~np.isnan(values) if values.dtype == np.float64 else values != NULL_CODE
     compare: dict[str, Any] = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
-    passed: npt.NDArray[np.bool_] = compare[condition.operator](values, condition.value)
+    limit = condition.value
+    if isinstance(limit, str):
+        limit = events.columns.get(limit, np.nan)  # type: ignore[assignment]
+    passed: npt.NDArray[np.bool_] = compare[condition.operator](values, limit)
     return passed
 
 
-_Views = dict[EventSource, _View]
-_COUNT, _DAYS, _FIRST, _LAST, _GAP_SQUARES = range(5)
-_FILLED, _TOTAL, _SQUARES, _MAX = range(4)
-
-
-def _view(feature: Feature, views: _Views) -> _View:
-    return views[feature.source.events]
-
-
-def _tallied(stat: int) -> Callable[[Feature, _Views], Numbers]:
-    def formula(feature: Feature, views: _Views) -> Numbers:
-        view = _view(feature, views)
-        return view.at_window(view.tally, _span(feature.window), stat)
-
-    return formula
-
-
-def _summed(stat: int) -> Callable[[Feature, _Views], Numbers]:
-    def formula(feature: Feature, views: _Views) -> Numbers:
-        view = _view(feature, views)
-        return view.at_window(view.sums(str(feature.column)), _span(feature.window), stat)
-
-    return formula
-
-
-def _mean(feature: Feature, views: _Views) -> Numbers:
-    return _ratio(_summed(_TOTAL)(feature, views), _summed(_FILLED)(feature, views))
-
-
-def _std(feature: Feature, views: _Views) -> Numbers:
-    return _deviation(*(_summed(stat)(feature, views) for stat in (_FILLED, _TOTAL, _SQUARES)))
-
-
-def _share(feature: Feature, views: _Views) -> Numbers:
-    whole = replace(feature, source=feature.whole)  # type: ignore[arg-type]
-    return _ratio(_tallied(_COUNT)(feature, views), _tallied(_COUNT)(whole, views))
-
-
-def _trend(feature: Feature, views: _Views) -> Numbers:
-    amount = _summed(_TOTAL) if feature.column else _tallied(_COUNT)
-    newer = amount(replace(feature, window=Duration(_half(feature.window))), views)
-    both = amount(feature, views)
-    return _ratio(2 * newer - both, np.where(both > 0, both, 0))
-
-
-def _days_to_cutoff(instants: Numbers, view: _View) -> Numbers:
-    return (view.cutoffs[:, None] - instants) / MICROSECONDS_PER_DAY
-
-
-def _days_since(stat: int) -> Callable[[Feature, _Views], Numbers]:
-    def formula(feature: Feature, views: _Views) -> Numbers:
-        return _days_to_cutoff(_tallied(stat)(feature, views), _view(feature, views))
-
-    return formula
-
-
-def _gaps(feature: Feature, views: _Views) -> tuple[Numbers, Numbers]:
-    """Return the number of gaps and their sum in whole days."""
-    first, last, days = (_tallied(stat)(feature, views) for stat in (_FIRST, _LAST, _DAYS))
-    span = np.floor(last / MICROSECONDS_PER_DAY) - np.floor(first / MICROSECONDS_PER_DAY)
-    return np.maximum(days - 1, 0), span
-
-
-def _gap_mean(feature: Feature, views: _Views) -> Numbers:
-    gaps, span = _gaps(feature, views)
-    return _ratio(span, gaps)
-
-
-def _gap_std(feature: Feature, views: _Views) -> Numbers:
-    gaps, span = _gaps(feature, views)
-    return _deviation(gaps, span, _tallied(_GAP_SQUARES)(feature, views))
-
-
-def _latest_value(feature: Feature, views: _Views) -> Numbers:
-    return _view(feature, views).latest(str(feature.column))
-
-
-def _age(feature: Feature, views: _Views) -> Numbers:
-    days = _days_to_cutoff(_latest_value(feature, views), _view(feature, views))
-    return np.asarray(np.where(days > 0, days, np.nan))
-
-
-def _distinct_count(feature: Feature, views: _Views) -> Numbers:
-    view = _view(feature, views)
-    return view.at_window(view.distinct(str(feature.column)), _span(feature.window), 0)
-
-
-_FORMULAS: dict[Aggregate, Callable[[Feature, _Views], Numbers]] = {
-    Aggregate.COUNT: _tallied(_COUNT),
-    Aggregate.ACTIVE_DAYS: _tallied(_DAYS),
-    Aggregate.TOTAL: _summed(_TOTAL),
-    Aggregate.MEAN: _mean,
-    Aggregate.MAX: _summed(_MAX),
-    Aggregate.STD: _std,
-    Aggregate.DISTINCT: _distinct_count,
-    Aggregate.SHARE: _share,
-    Aggregate.TREND: _trend,
-    Aggregate.DAYS_SINCE_LAST: _days_since(_LAST),
-    Aggregate.DAYS_SINCE_FIRST: _days_since(_FIRST),
-    Aggregate.GAP_MEAN: _gap_mean,
-    Aggregate.GAP_STD: _gap_std,
-    Aggregate.LATEST: _latest_value,
-    Aggregate.AGE: _age,
+_PERIOD = re.compile(r"(\d{0,4})\s*-?\s*([a-z]+)")
+_DAYS_OF = {
+    **dict.fromkeys(("d", "day", "days", "daily"), 1.0),
+    **dict.fromkeys(("w", "week", "weeks", "weekly"), 7.0),
+    **dict.fromkeys(("m", "month", "months", "monthly"), 365.25 / 12),
+    **dict.fromkeys(("q", "quarter", "quarters", "quarterly"), 365.25 / 4),
+    **dict.fromkeys(("y", "year", "years", "yearly", "annual", "annually"), 365.25),
 }
 
 
-def _ratio(part: Numbers, whole: Numbers) -> Numbers:
-    """Part by whole; NaN where the whole is nothing."""
-    quotient: Numbers = np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole != 0)
-    return quotient
+def days_of(period: str) -> float:
+    """Days of a billing period in words; NaN where it is not understood.
 
-
-def _deviation(n: Numbers, total: Numbers, squares: Numbers) -> Numbers:
-    """Sample standard deviation from exact sums; NaN below two values."""
-    spread = np.maximum(n * squares - total * total, 0)
-    return np.asarray(np.sqrt(_ratio(spread, np.where(n > 1, n * (n - 1), 0))))
+    Examples
+    --------
+    >>> days_of("30d"), days_of("2 weeks"), days_of("Annual"), days_of("now and then")
+    (30.0, 14.0, 365.25, nan)
+    """
+    found = _PERIOD.fullmatch(period.strip().lower())
+    if found is None or found[2] not in _DAYS_OF or not int(found[1] or 1):
+        return float("nan")
+    return int(found[1] or 1) * _DAYS_OF[found[2]]

@@ -22,7 +22,7 @@ import pandas as pd
 
 from features import kernel
 from features.events import Bucket, Instants, Numbers
-from features.language import FeatureSet
+from features.language import AnyFeature, Derived, FeatureSet
 
 Result = TypeVar("Result")
 
@@ -106,11 +106,7 @@ class Panel:
 
 def panel_of(features: FeatureSet, bucket: Bucket, cutoffs: Instants) -> Panel:
     """Compute the panel of one bucket: every customer at every cutoff, cutoffs outermost."""
-    levels = {
-        feature.name: bucket.events(feature.source.table).levels[str(feature.column)]
-        for feature in features
-        if feature.is_attribute and feature.column in bucket.events(feature.source.table).levels
-    }
+    levels = {feature.name: found for feature in features if (found := _levels(feature, bucket)) is not None}
     return Panel(
         features,
         bucket.customer_ids,
@@ -119,6 +115,15 @@ def panel_of(features: FeatureSet, bucket: Bucket, cutoffs: Instants) -> Panel:
         kernel.compute(features, bucket, cutoffs),
         levels,
     )
+
+
+def _levels(feature: AnyFeature, bucket: Bucket) -> Sequence[str] | None:
+    """Return the values that the codes of a feature stand for; None where it is a number."""
+    if isinstance(feature, Derived) or not feature.takes_levels:
+        return None
+    table = feature.source.table
+    events = bucket.shared[table].events if table in bucket.shared else bucket.events(table)
+    return events.levels.get(str(feature.column))
 
 
 def each_bucket(

@@ -164,3 +164,32 @@ TABLES: dict[str, Table] = {
     for table in (CUSTOMERS, PURCHASES, CONTACTS, SURVEYS, SUBSCRIPTIONS, CAMPAIGNS, EXITS, MARKET)
 }
 """Every table of the single view, by name."""
+
+
+@dataclass(frozen=True)
+class SharedTable:
+    """A table whose rows belong to a group of customers, and how to find a customer's group.
+
+    Attributes
+    ----------
+    table : Table
+    key : str
+        The column that names the group of a row; a row without it concerns everybody.
+    of_table, of_column : str
+        A customer's group at a cutoff is the newest visible value of this column of this table.
+    """
+
+    table: Table
+    key: str
+    of_table: str
+    of_column: str
+
+
+PLAN_PRICES = _table("plan_prices", "observed_at", observed_at="time!", plan="category!", price="money!")
+"""The median price of every plan's running contracts at the beginning of each month; made by the build."""
+
+SHARED: dict[str, SharedTable] = {
+    "market": SharedTable(MARKET, "region", "customers", "region"),
+    "plan_prices": SharedTable(PLAN_PRICES, "plan", "subscriptions", "plan"),
+}
+"""Every table whose rows are nobody's own."""

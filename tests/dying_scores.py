@@ -17,7 +17,10 @@ import mlflow.store.model_registry.sqlalchemy_store
 import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 import numpy as np
 
-from features import walks
+from features import kernel
+from features.events import Bucket, arrange
+from features.tables import PURCHASES
+from features.transactions import TRANSACTION_FEATURES
 from serving import batch, cli, verbs, warehouse  # noqa: F401
 
 DECISIVE = ("os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.mkdir", "shutil.rmtree")
@@ -35,12 +38,11 @@ def say(**what: object) -> None:
 
 def compile_walks() -> None:
     """Let numba load what it has compiled."""
-    one, code = np.array([0, 1]), np.zeros(1, np.int32)
-    at, cutoffs, values = np.array([0]), np.array([1]), np.array([1.0])
-    walks.tally(one, at, at, cutoffs, cutoffs)
-    walks.sums(one, at, at, values, cutoffs, cutoffs)
-    walks.distinct(one, at, at, code, 1, cutoffs, cutoffs)
-    walks.latest(one, at, at, values, cutoffs)
+    row = {"purchased_at": [0], "amount": [1], "quantity": [1.0], "channel": ["web"]}
+    found = arrange(PURCHASES, 1, np.zeros(1, np.int64), row)
+    for array in (found.at, *found.columns.values()):
+        array.flags.writeable = False  # as what is read from a file
+    kernel.compute(TRANSACTION_FEATURES, Bucket(["one"], {"purchases": found}), np.array([1]))
 
 
 def score(words: list[str], inside: str, moment: int) -> None:

@@ -18,7 +18,8 @@ import numba
 class Mutant:
     """One planted bug.
 
-    ``entry`` names what the others call in the altered module, also as ``Class.method``.
+    ``entry`` names what the others call in the altered module, also as ``Class.method``; ``importers`` are
+    the modules that know it by its bare name.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Mutant:
     old: str
     new: str
     breaks: tuple[str, ...]
+    importers: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.name
@@ -36,13 +38,14 @@ class Mutant:
 @contextmanager
 def planted(mutant: Mutant):
     """Let everybody who calls the module meet the bug."""
-    module = importlib.import_module(mutant.module)
+    module, *others = (importlib.import_module(name) for name in (mutant.module, *mutant.importers))
     altered = alter(module, mutant.old, mutant.new)
     with ExitStack() as stack:
         for path in mutant.entry:
             *owner, name = path.split(".")
             real, wrong = ((vars(m)[owner[0]] if owner else m) for m in (module, altered))
-            stack.enter_context(mock.patch.object(real, name, vars(wrong)[name]))
+            for home in (real, *others):
+                stack.enter_context(mock.patch.object(home, name, vars(wrong)[name]))
         yield
 
 
@@ -62,19 +65,33 @@ def _not_compiled(**_options):
     return lambda function: function
 
 
-WALKS = ("tally", "sums", "distinct", "latest")
+WALKS = ("locate", "tally", "sums", "distinct", "variety", "moves", "latest", "latest_at", "merge")
+FORMULAS = ("evaluate", "collect")
+GROUPING = ("own", "shared", "retimed", "Households.known", "Households.together")
 
 
 def _walks(name: str, wrong: str, old: str, new: str, *breaks: str) -> Mutant:
     return Mutant(name, wrong, "features.walks", WALKS, old, new, breaks)
 
 
-def _kernel(name: str, wrong: str, old: str, new: str, *breaks: str) -> Mutant:
-    return Mutant(name, wrong, "features.kernel", ("compute",), old, new, breaks)
+def _formulas(name: str, wrong: str, old: str, new: str, *breaks: str) -> Mutant:
+    return Mutant(name, wrong, "features.formulas", FORMULAS, old, new, breaks)
+
+
+def _grouping(name: str, wrong: str, old: str, new: str, *breaks: str) -> Mutant:
+    return Mutant(name, wrong, "features.grouping", GROUPING, old, new, breaks)
 
 
 ORACLE = "every_feature_is_what_plain_sql_says"
 FUTURE = "the_future_never_matters"
+LATE = "a_late_fact_is_invisible_until_it_is_known"
+AHEAD = "a_time_that_lies_ahead_never_matters"
+AT_CUTOFF = "an_event_exactly_at_the_cutoff_belongs_to_the_future"
+OTHERS = "other_customers_do_not_matter"
+SEVERAL = "several_cutoffs_in_one_pass_are_each_cutoff_alone"
+ROWS = "the_order_of_rows_does_not_matter"
+CUSTOMERS = "the_order_of_customers_does_not_matter"
+STORE = "what_the_store_gives_back_is_what_happened"
 
 MUTANTS = (
     _walks(
@@ -83,23 +100,15 @@ MUTANTS = (
         "< cutoff:",
         "<= cutoff:",
         FUTURE,
-        "an_event_exactly_at_the_cutoff_belongs_to_the_future",
+        AT_CUTOFF,
         ORACLE,
-    ),
-    _walks(
-        "announced for the cutoff",
-        "An event that was announced earlier and happens exactly at the cutoff counts as past.",
-        "if at[middle] < cutoff:",
-        "if at[middle] <= cutoff:",
-        FUTURE,
-        "an_event_exactly_at_the_cutoff_belongs_to_the_future",
     ),
     _walks(
         "known_at ignored",
         "A fact counts from when it happened, whenever it became known.",
         "known_at[j] < cutoff",
         "at[j] < cutoff",
-        "a_late_fact_is_invisible_until_it_is_known",
+        LATE,
         FUTURE,
         ORACLE,
     ),
@@ -108,28 +117,50 @@ MUTANTS = (
         "A fact that became known exactly at the cutoff counts.",
         "known_at[j] < cutoff",
         "known_at[j] <= cutoff",
-        "a_late_fact_is_invisible_until_it_is_known",
+        LATE,
     ),
     _walks(
         "late profile",
         "The newest row describes the customer although nobody knew it yet.",
-        "while j >= offsets[i] and known_at[j] >= cutoff:",
-        "while j >= offsets[i] and known_at[j] >= cutoff + MICROSECONDS_PER_DAY * 1000:",
-        "a_late_fact_is_invisible_until_it_is_known",
+        "while j >= starts[k, i] and known_at[j] >= cutoffs[k]:",
+        "while j >= starts[k, i] and known_at[j] >= cutoffs[k] + MICROSECONDS_PER_DAY * 1000:",
+        LATE,
+    ),
+    _walks(
+        "late rise",
+        "A price is compared with one that nobody knew yet.",
+        "if known_at[before] >= cutoff or np.isnan(value):",
+        "if np.isnan(value):",
+        LATE,
+        FUTURE,
+    ),
+    _walks(
+        "late past",
+        "How it stood then is what is known of it today.",
+        "not (known_at[j] < cutoffs[k] and at[j] <= instants[k, i])",
+        "not at[j] <= instants[k, i]",
+        LATE,
+    ),
+    _walks(
+        "just before then",
+        "How it stood then is how it stood just before.",
+        "at[j] <= instants[k, i]",
+        "at[j] < instants[k, i]",
+        "a_change_since_starts_with_what_held_at_that_instant",
     ),
     _walks(
         "window one tick short",
         "An event at the first instant of a window is left out.",
         "at[j] >= opens",
         "at[j] > opens",
-        ORACLE,
+        "a_window_begins_with_its_first_instant_and_ends_before_the_cutoff",
     ),
     _walks(
         "window one tick long",
         "A window begins one microsecond too early.",
         "else cutoff - window",
         "else cutoff - window - 1",
-        ORACLE,
+        "a_window_begins_with_its_first_instant_and_ends_before_the_cutoff",
     ),
     _walks(
         "whole days",
@@ -148,76 +179,238 @@ MUTANTS = (
     _walks(
         "first and last swapped",
         "Recency is measured from the oldest event.",
-        "                out[2, w, k, i] = first\n                out[3, w, k, i] = last",
-        "                out[2, w, k, i] = last\n                out[3, w, k, i] = first",
-        ORACLE,
+        "out[2 * n_windows + w, k, i] = first\n                out[3 * n_windows + w, k, i] = last",
+        "out[2 * n_windows + w, k, i] = last\n                out[3 * n_windows + w, k, i] = first",
+        "ada_in_july",
     ),
     _walks(
         "customer before",
         "The walk does not stop at the customer's first event and reads on in the customer before.",
-        "while j >= offsets[i] and at[j] >= opens:",
+        "while j >= starts[k, i] and at[j] >= opens:",
         "while j >= 0 and at[j] >= opens:",
-        "other_customers_do_not_matter",
+        OTHERS,
         ORACLE,
+    ),
+    _walks(
+        "largest of all",
+        "The largest value is sought among all customers.",
+        "filled, total, squares, largest, smallest = 0.0, 0.0, 0.0, np.nan, np.nan",
+        "filled, total, squares, smallest = 0.0, 0.0, 0.0, np.nan\n"
+        "            largest = largest if i else np.nan",
+        OTHERS,
     ),
     _walks(
         "sums of parts",
         "Each window is summed up apart and then added, so a sum depends on which windows are asked for.",
-        "                out[0, w, k, i] = filled\n                out[1, w, k, i] = total\n",
-        "                whole = total if w == 0 else out[1, w - 1, k, i] + total\n"
+        "                out[w, k, i] = filled\n                out[n_windows + w, k, i] = total\n",
+        "                whole = total if w == 0 else out[n_windows + w - 1, k, i] + total\n"
         "                total = 0.0\n"
-        "                out[0, w, k, i] = filled\n                out[1, w, k, i] = whole\n",
+        "                out[w, k, i] = filled\n                out[n_windows + w, k, i] = whole\n",
         "a_feature_does_not_depend_on_which_others_are_asked_for",
     ),
     _walks(
         "seen is not forgotten",
         "What one cutoff has seen is not new at the next.",
-        "turn, different = k * n_customers + i, 0.0",
-        "turn, different = i, 0.0",
-        "several_cutoffs_in_one_pass_are_each_cutoff_alone",
+        "counts[seen[s]] = 0",
+        "counts[seen[s]] = counts[seen[s]]",
+        SEVERAL,
     ),
-    _kernel(
-        "largest of all",
-        "The largest value is sought among all customers.",
-        "    Aggregate.MAX: _summed(_MAX),",
-        "    Aggregate.MAX: lambda f, v: np.fmax.reduce(_summed(_MAX)(f, v), axis=1, keepdims=True) "
-        "+ 0 * _summed(_MAX)(f, v),",
-        "other_customers_do_not_matter",
+    _walks(
+        "nulls are a value",
+        "Events that do not fill the column count in the shares of those that do.",
+        "filled += 1\n                    j -= 1",
+        "filled += 1\n                    filled += code < 0\n                    j -= 1",
+        "shares_are_of_what_is_filled_in",
     ),
-    _kernel(
+    _walks(
+        "the last of the favourites",
+        "Of several most frequent values the last by name is taken.",
+        "seen[s] < favourite)",
+        "seen[s] > favourite)",
+        "of_several_favourites_the_first_by_name_is_taken",
+    ),
+    _walks(
+        "the newest of the favourites",
+        "Of several most frequent values the one that was seen last is taken.",
+        "if more or (times == counts[favourite] and seen[s] < favourite):",
+        "if more:",
+        "of_several_favourites_the_first_by_name_is_taken",
+    ),
+    _walks(
+        "rises within the window only",
+        "The first event in a window is not compared with the one before the window.",
+        "beyond = values[before] if before >= starts[k, i] else np.nan",
+        "beyond = np.nan",
+        "each_event_is_compared_with_the_one_before_it_in_the_window_or_not",
+    ),
+    _walks(
+        "nothing after something",
+        "An event that does not fill the column breaks the sequence of those that do.",
+        "                        before -= 1\n                        continue",
+        "                        oldest = np.nan if known_at[before] < cutoff else oldest\n"
+        "                        before -= 1\n                        continue",
+        "each_event_is_compared_with_the_one_before_it_in_the_window_or_not",
+    ),
+    _walks(
+        "one member after the other",
+        "The events of a household stand by member, not by time.",
+        "if best < 0 or at[j] < at[b] or (at[j] == at[b] and known_at[j] < known_at[b]):",
+        "if best < 0:",
+        "events_of_a_household_stand_in_order_of_time",
+    ),
+    _formulas(
         "share of everybody",
         "A share is taken of the events of all customers.",
-        "_tallied(_COUNT)(whole, views))",
-        "_tallied(_COUNT)(whole, views).sum(axis=1, keepdims=True) + 0 * _tallied(_COUNT)(whole, views))",
-        "other_customers_do_not_matter",
+        "values = _ratio(a, b)",
+        "values = _ratio(a, b * 0 + b.sum())",
+        OTHERS,
     ),
-    _kernel(
-        "share of all time",
-        "A share is taken of everything in the bucket, the future too.",
-        "_tallied(_COUNT)(whole, views))",
-        "_tallied(_COUNT)(whole, views) * 0 + np.diff(views[feature.whole.events].events.offsets))",
-        FUTURE,
-    ),
-    _kernel(
+    _formulas(
         "today",
         "Days are counted up to the clock instead of the cutoff.",
-        "return (view.cutoffs[:, None] - instants) / MICROSECONDS_PER_DAY",
-        "import time\n    return (time.time_ns() // 1000 - instants) / MICROSECONDS_PER_DAY",
+        "elif operation == SINCE:\n        values = (cutoff - a)",
+        'elif operation == SINCE:\n        values = (__import__("time").time_ns() // 1000 - a)',
         "features_do_not_change_when_the_clock_moves",
     ),
-    _kernel(
+    _formulas(
         "end already known",
         "A time that lies in the future of the cutoff gives a negative age.",
-        "np.where(days > 0, days, np.nan)",
-        "days",
-        ORACLE,
+        "np.where(a < cutoff,",
+        "np.where(a == a,",
+        AHEAD,
+        "an_age_is_positive_or_not_known",
     ),
-    _kernel(
+    _formulas(
+        "season of the same year",
+        "A season is compared with the rest of the year before the cutoff, not with the year before.",
+        "_balance(a, b - c)",
+        "_balance(a, c - a)",
+        "a_season_is_compared_with_the_same_one_a_year_earlier",
+    ),
+    _formulas(
+        "season before the first",
+        "A season is compared with a year in which nobody kept count.",
+        "np.where(d <= cutoff - extra,",
+        "np.where(d <= cutoff,",
+        "a_season_is_compared_with_the_same_one_a_year_earlier",
+    ),
+    _formulas(
+        "renewal one period late",
+        "The next renewal is that after the next.",
+        "values = b - (cutoff - a)",
+        "values = 2 * b - (cutoff - a)",
+        "a_contract_is_renewed_at_the_end_of_each_period",
+    ),
+    _formulas(
+        "renewal on its day",
+        "On the day of a renewal the next one is now.",
+        "values = b - (cutoff - a) / MICROSECONDS_PER_DAY % b",
+        "values = (a - cutoff) / MICROSECONDS_PER_DAY % b",
+        "a_contract_is_renewed_at_the_end_of_each_period",
+    ),
+    _formulas(
+        "silence reversed",
+        "Who has been in touch since is silent, who has not is not.",
+        "np.where(b < a, 0.0, a)",
+        "np.where(a < b, 0.0, a)",
+        "silence_lasts_until_something_happens",
+    ),
+    _formulas(
+        "the larger of both",
+        "Of two features the larger one is taken.",
+        "values = np.minimum(a, b)",
+        "values = np.maximum(a, b)",
+        "two_features_make_a_third",
+    ),
+    _grouping(
+        "moved in unknown",
+        "Who lives together is what became known later.",
+        "walks.latest(starts, ends, events.known_at, codes",
+        "walks.latest(starts, ends, events.at, codes",
+        LATE,
+        FUTURE,
+    ),
+    _grouping(
+        "moves in later",
+        "Who will move in is a member already.",
+        'bucket.events("customers"), "household_id", cutoffs)',
+        'bucket.events("customers"), "household_id", cutoffs + 10**14)',
+        FUTURE,
+        OTHERS,
+    ),
+    _grouping(
+        "household of the newest cutoff",
+        "The members at the newest cutoff are the members at every cutoff.",
+        "by_cutoff = [owners[variant] for variant in self.variant_of]",
+        "by_cutoff = [owners[self.variant_of[-1]] for variant in self.variant_of]",
+        SEVERAL,
+    ),
+    _grouping(
+        "members as they come",
+        "Of members who do something at one instant the first is who stands first among the customers.",
+        "rank[sorted(range(len(bucket)), key=bucket.customer_ids.__getitem__)] = np.arange(len(bucket))",
+        "rank[:] = np.arange(len(bucket))",
+        CUSTOMERS,
+    ),
+    _grouping(
+        "all without a home live together",
+        "Customers of no known household are one household.",
+        "np.where(alone, codes.max(initial=0) + 1 + np.arange(n), codes)",
+        "codes",
+        OTHERS,
+        "customers_of_no_known_household_are_each_one_of_their_own",
+    ),
+    _grouping(
+        "ended when it began",
+        "A contract that will end has ended already.",
+        "return replace(taken, at=instants[order])",
+        "return taken",
+        AHEAD,
+        FUTURE,
+        "an_end_happens_when_it_comes",
+    ),
+    _grouping(
+        "market of the day",
+        "How the market stands exactly at the cutoff counts as past.",
+        "return Grouped(found.events, owners)",
+        "before = found.events.at - 1\n"
+        "    return Grouped(replace(found.events, at=before, known_at=before), owners)",
+        AT_CUTOFF,
+        FUTURE,
+    ),
+    _grouping(
+        "market of the first region",
+        "A region without rows of its own has those of another.",
+        "place.get(level, len(place)) for level",
+        "place.get(level, 0) for level",
+        "the_market_is_that_of_the_region_or_of_everybody",
+    ),
+    Mutant(
         "conditions of any",
         "An event passes if it meets one of its conditions.",
+        "features.kernel",
+        ("compute",),
         "np.logical_and.reduce",
         "np.logical_or.reduce",
-        ORACLE,
+        (ORACLE,),
+    ),
+    Mutant(
+        "tie broken by what lies ahead",
+        "Of two contracts that began at one instant the newer one is that which will end later.",
+        "features.events",
+        ("arrange",),
+        "return values + sorted(set(given) - set(own)) + times",
+        "return times + values + sorted(set(given) - set(own))",
+        (AHEAD,),
+    ),
+    Mutant(
+        "announced, known, ended",
+        "A contract that was announced is known before it begins, unless nothing in the bucket came late.",
+        "features.events",
+        ("arrange",),
+        "np.maximum(at, np.array(known, np.int64))",
+        "np.array(known, np.int64)",
+        (ORACLE, OTHERS),
     ),
     Mutant(
         "arrival order",
@@ -226,7 +419,7 @@ MUTANTS = (
         ("arrange",),
         "order = np.lexsort(keys[::-1])",
         "order = np.lexsort([customer])",
-        ("the_order_of_rows_does_not_matter", ORACLE),
+        (ROWS, ORACLE),
     ),
     Mutant(
         "ties as they come",
@@ -235,12 +428,12 @@ MUTANTS = (
         ("arrange",),
         "order = np.lexsort(keys[::-1])",
         "order = np.lexsort([known_at, at, customer])",
-        ("the_order_of_rows_does_not_matter",),
+        (ROWS,),
     ),
     Mutant(
         "delivered twice, counted twice",
         "Rows with one event id are not looked at as repeats.",
-        "features.staging",
+        "features.feeds",
         ("Staged.kept",),
         "if not self.has_repeats:",
         "if self:",
@@ -249,11 +442,12 @@ MUTANTS = (
     Mutant(
         "store in order of arrival",
         "The store keeps the events of a customer in the order in which they became known.",
-        "features.build",
-        ("_write_rows",),
-        "['customer', '_at', '_known_at', *order]",
-        "['customer', '_known_at', *order]",
-        ("what_the_store_gives_back_is_what_happened",),
+        "features.buckets",
+        ("arrange",),
+        "[numbers(at.to_numpy()), numbers(known_at.to_numpy())]",
+        "[numbers(known_at.to_numpy()), numbers(at.to_numpy())]",
+        (STORE,),
+        ("features.assembly",),
     ),
     Mutant(
         "label one tick early",
@@ -366,5 +560,104 @@ MUTANTS = (
         "if panel.features.contract != self.features.contract:",
         "if len(panel.features) != len(self.features):",
         ("a_panel_of_other_features_is_refused",),
+    ),
+    Mutant(
+        "renewal is leaving",
+        "Who ends a contract has left, whatever other contract runs.",
+        "training.labels",
+        ("outcomes",),
+        "(ends > 0) & (begun <= ended)",
+        "ends > 0",
+        ("who_left_is_what_plain_sql_says", "who_ends_a_contract_and_has_another_has_not_left"),
+    ),
+    Mutant(
+        "left at any time",
+        "Who has no contract when the outcome window is over has left in it.",
+        "training.labels",
+        ("outcomes",),
+        "(ends > 0) & (begun <= ended)",
+        "(begun > 0) & (begun <= ended)",
+        ("who_left_is_what_plain_sql_says",),
+    ),
+    Mutant(
+        "exit from hindsight",
+        "An exit or an end counts although it was known only when the window was over.",
+        "training.labels",
+        ("outcomes",),
+        "events.known_at < until",
+        "events.known_at <= until",
+        ("nothing_from_the_end_of_the_window_on_matters_to_who_left",),
+    ),
+    Mutant(
+        "an announced end",
+        "Who has announced to leave is asked no more.",
+        "training.questions",
+        ("churn_question",),
+        'EventSource("subscriptions", at="ended_at")',
+        'EventSource("subscriptions", at="started_at")',
+        ("who_is_under_contract_is_what_plain_sql_says",),
+    ),
+    Mutant(
+        "an exit forgotten",
+        "Who has left is asked again.",
+        "training.questions",
+        ("churn_question",),
+        "    if not has_exits:\n        return running",
+        "    if has_exits or not has_exits:\n        return running",
+        ("who_is_under_contract_is_what_plain_sql_says",),
+    ),
+    Mutant(
+        "gate blind to leaks",
+        "A column that knows the outcome does not block promotion.",
+        "training.gate",
+        ("judge",),
+        "leaks = [str(suspicion) for suspicion in suspicions]",
+        "leaks: list[str] = []",
+        ("a_suspected_column_is_refused_by_name_and_number",),
+    ),
+    Mutant(
+        "a column is its own judge",
+        "Churn rates of levels are learnt from the rows that they are applied to.",
+        "training.strength",
+        ("out_of_fold",),
+        "leavers.sum(0) - leavers +",
+        "leavers.sum(0) + 0 * leavers +",
+        ("an_id_says_nothing_about_itself",),
+    ),
+    Mutant(
+        "a rate for each fold",
+        "Each fold is drawn to its own churn rate, which ranks the folds against the outcome.",
+        "training.strength",
+        ("out_of_fold",),
+        "_PRIOR_ROWS * rate)",
+        "_PRIOR_ROWS * leavers.sum(1, keepdims=True) / rows.sum(1, keepdims=True))",
+        ("an_id_says_nothing_about_itself",),
+    ),
+    Mutant(
+        "no rhythm to compare with",
+        "Whatever ranks leavers well is suspected, although the days since the last purchase say as much.",
+        "training.leakage",
+        ("suspicions",),
+        "1 - one.auc >= ERRORS_OF_RHYTHM * errors",
+        "False",
+        ("the_rhythm_is_never_suspected_and_what_follows_from_it_neither",),
+    ),
+    Mutant(
+        "only the ranking is looked at",
+        "A column that is filled for leavers only is let through where it is rarely filled.",
+        "training.leakage",
+        ("suspicions",),
+        "signs.append(_one_outcome(values, left, is_word=is_word))",
+        "pass",
+        ("a_column_that_is_filled_for_leavers_only_is_suspected_however_rarely",),
+    ),
+    Mutant(
+        "a season is a gap",
+        "Months in which a shop is closed every year are called a gap.",
+        "features.rhythm",
+        ("silences",),
+        "and not _is_season(active, first, end)",
+        "",
+        ("a_season_that_comes_back_is_no_gap",),
     ),
 )

@@ -2,18 +2,35 @@
 
 import importlib
 import inspect
+from contextlib import ExitStack
 
 import duckdb
 import pytest
-from mutants.planted import MUTANTS, alter, planted
+from laws import LONG
+from mutants.planted import (
+    AT_CUTOFF,
+    FORMULAS,
+    GROUPING,
+    MUTANTS,
+    SEVERAL,
+    WALKS,
+    Mutant,
+    alter,
+    planted,
+)
 
 from features import walks
 
 MODULES = (
     "properties.test_laws",
     "properties.test_kernel_oracle",
+    "properties.test_exits",
+    "unit.test_kernel",
     "unit.test_cutoffs",
     "unit.test_gate",
+    "unit.test_leakage",
+    "unit.test_strength",
+    "unit.test_rhythm",
     "unit.test_artifact",
 )
 PAIRS = [(mutant, law) for mutant in MUTANTS for law in mutant.breaks]
@@ -46,22 +63,36 @@ def run(law, fixtures):
     """Try a law on its own examples, without the search for the smallest that breaks it."""
     check = getattr(law, "quick", law)
     wanted = set(inspect.signature(check).parameters) & set(fixtures)
-    check(**{name: fixtures[name] for name in wanted})
+    for case in cases(law):
+        check(**case, **{name: fixtures[name] for name in wanted})
 
 
+def cases(law):
+    """The arguments of every case that a test is parametrized with; one without any where it is not."""
+    marks = [mark for mark in getattr(law, "pytestmark", []) if mark.name == "parametrize"]
+    if not marks:
+        return [{}]
+    (mark,) = marks
+    names, values = mark.args
+    if isinstance(names, str):
+        return [{names: value} for value in values]
+    return [dict(zip(names, value, strict=True)) for value in values]
+
+
+@LONG
 @pytest.mark.parametrize(("mutant", "law"), PAIRS, ids=lambda value: str(value).replace(" ", "_"))
 def test_a_planted_bug_breaks_the_law(mutant, law, laws, fixtures):
     with planted(mutant), pytest.raises((AssertionError, pytest.fail.Exception)):
         run(laws[law], fixtures)
 
 
-def test_without_a_bug_the_plain_walks_keep_the_laws(laws):
-    """What breaks the laws is the altered line, not that the walks are not compiled."""
-    plain = alter(walks, "at[middle] < cutoff", "at[middle] < cutoff")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("tally", "sums", "distinct", "latest"):
-            patch.setattr(walks, name, getattr(plain, name))
-        for law in ("the_future_never_matters", "a_late_fact_is_invisible_until_it_is_known"):
+def test_without_a_bug_the_plain_kernel_keeps_the_laws(laws):
+    """What breaks the laws is the altered line, not that nothing is compiled."""
+    with ExitStack() as stack:
+        for module, entry in (("walks", WALKS), ("formulas", FORMULAS), ("grouping", GROUPING)):
+            doc = importlib.import_module(f"features.{module}").__doc__
+            stack.enter_context(planted(Mutant("none", "", f"features.{module}", entry, doc, doc, ())))
+        for law in (AT_CUTOFF, SEVERAL):
             laws[law]()
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from golden import write
-from strategies import EVERY_FEATURE, OTHER_FEATURES
+from strategies import CATALOGUE, EVERY_FEATURE
 
 from features.catalogue import features_for
 from features.errors import BusinessError
@@ -12,11 +12,27 @@ from features.language import (
     Condition,
     EventSource,
     FeatureSet,
+    age,
+    change_since,
+    concentration,
     count,
     days_since_last,
+    days_to_renewal,
+    difference,
+    distinct,
+    entropy,
+    falls,
+    favourite,
     latest,
+    maximum,
     mean,
+    minimum,
+    quiet,
+    ratio,
+    rises,
+    seasonal_trend,
     share,
+    smaller,
     total,
     trend,
 )
@@ -24,6 +40,9 @@ from features.transactions import REPEAT_FEATURES, TRANSACTION_FEATURES
 from features.windows import Duration, days
 
 VISITS = EventSource("contacts", at="contacted_at")
+CONTRACTS = EventSource("subscriptions", at="started_at")
+ENDS = EventSource("subscriptions", at="ended_at").named("ends")
+MARKET = EventSource("market", at="observed_at")
 
 
 def test_names_and_meanings_are_pinned():
@@ -46,6 +65,20 @@ def test_names_and_meanings_are_pinned():
         (share(VISITS.named("calls"), VISITS).over(days(7))[0], "calls_share_7d"),
         (days_since_last(VISITS), "contacts_days_since_last"),
         (latest(VISITS["channel"]), "contacts_channel"),
+        (count(VISITS).ever, "contacts_count_ever"),
+        (count(VISITS).within(days(7)), "contacts_count_7d"),
+        (minimum(VISITS["waiting_seconds"]).ever, "contacts_waiting_seconds_min_ever"),
+        (concentration(VISITS["channel"]).within(days(7)), "contacts_channel_concentration_share_7d"),
+        (entropy(VISITS["channel"]).within(days(7)), "contacts_channel_entropy_7d"),
+        (favourite(VISITS["channel"]).within(days(7)), "contacts_channel_favourite_7d"),
+        (seasonal_trend(VISITS).within(days(7)), "contacts_count_seasonal_trend_7d"),
+        (rises(CONTRACTS["price"]).ever, "subscriptions_price_rises_count_ever"),
+        (days_to_renewal(CONTRACTS["billing_period"]), "subscriptions_billing_period_days_to_renewal"),
+        (change_since(MARKET["index"], CONTRACTS), "market_index_change_since_first_subscriptions"),
+        (days_since_last(ENDS), "ends_days_since_last"),
+        (distinct(VISITS.of("household")["member"]).ever, "household_contacts_member_distinct_count_ever"),
+        (latest(VISITS.of("household").where(channel="web")["kind"]), "household_contacts_channel_web_kind"),
+        (difference("one_less_other", latest(VISITS["kind"]), latest(VISITS["kind"])), "one_less_other"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -56,6 +89,52 @@ def test_a_name_is_made_from_the_declaration(feature, name):
 def test_a_meaning_names_events_column_and_window():
     (feature,) = mean(VISITS["waiting_seconds"]).over(days(7))
     assert feature.meaning == "mean waiting_seconds of contacts (NaN: none), in the 7d before the cutoff"
+
+
+@pytest.mark.parametrize(
+    ("feature", "unit"),
+    [
+        (rises(CONTRACTS["price"]).ever, "count"),
+        (minimum(CONTRACTS["price"]).ever, "minor units"),
+        (entropy(CONTRACTS["plan"]).ever, "nats"),
+        (favourite(CONTRACTS["plan"]).ever, "category"),
+        (distinct(CONTRACTS.of("household")["member"]).ever, "count"),
+        (days_to_renewal(CONTRACTS["billing_period"]), "days"),
+        (mean(VISITS["waiting_seconds"]).ever, "seconds"),
+        (total(VISITS["resolved"]).ever, "count"),
+        (mean(VISITS["resolved"]).ever, "share"),
+        (latest(MARKET["index"]), "as declared"),
+        (ratio("r", latest(CONTRACTS["price"]), mean(CONTRACTS["price"]).ever), "ratio"),
+        (difference("d", latest(CONTRACTS["price"]), mean(CONTRACTS["price"]).ever), "minor units"),
+        (smaller("s", rises(CONTRACTS["price"]).ever, falls(CONTRACTS["price"]).ever), "count"),
+        (quiet("q", days_since_last(ENDS), days_since_last(VISITS)), "days"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_a_unit_is_that_of_the_aggregate_or_of_the_column(feature, unit):
+    assert feature.unit == unit
+
+
+@pytest.mark.parametrize(
+    "declare",
+    [
+        lambda: latest(CONTRACTS["ended_at"]),
+        lambda: maximum(CONTRACTS["ended_at"]).ever,
+        lambda: CONTRACTS.where(CONTRACTS["ended_at"].is_known()),
+        lambda: CONTRACTS.where(CONTRACTS["price"] < CONTRACTS["ended_at"]),
+        lambda: CONTRACTS.of("household").where(CONTRACTS["ended_at"] > 0),
+    ],
+)
+def test_a_time_is_no_value_since_it_may_lie_ahead(declare):
+    with pytest.raises(ValueError, match="ended_at is a time: "):
+        declare()
+    assert age(CONTRACTS["ended_at"]).name == "subscriptions_ended_at_age_days"
+
+
+@pytest.mark.parametrize("at", ["known_at", "price", "nothing"])
+def test_a_row_happens_at_one_of_its_times(at):
+    with pytest.raises(ValueError, match=f"subscriptions has no times '{at}'"):
+        EventSource("subscriptions", at=at)
 
 
 def test_every_feature_has_a_name_and_a_meaning_of_its_own():
@@ -111,10 +190,27 @@ def test_a_set_knows_the_columns_it_reads():
     }
 
 
+def test_whose_events_they_are_is_read_from_the_customers_and_their_contracts():
+    columns = FeatureSet(
+        distinct(VISITS.of("household")["member"]),
+        count(ENDS),
+        latest(MARKET["index"]),
+        latest(EventSource("plan_prices", at="observed_at")["price"]),
+        ratio("r", latest(VISITS["kind"]), count(VISITS.where(VISITS["waiting_seconds"] > 1)).ever),
+    ).columns
+    assert columns == {
+        "contacts": {"kind", "waiting_seconds"},
+        "customers": {"household_id", "region"},
+        "market": {"index"},
+        "plan_prices": {"price"},
+        "subscriptions": {"ended_at", "plan"},
+    }
+
+
 def test_the_catalogue_keeps_what_the_tables_allow_in_its_own_order():
     found = features_for({"purchases": {"amount", "channel"}})
-    assert set(found.names) < set(TRANSACTION_FEATURES.names)
-    assert [name for name in TRANSACTION_FEATURES.names if name in found.names] == list(found.names)
+    assert [name for name in CATALOGUE.names if name in found.names] == list(found.names)
+    assert {feature.source.table for feature in found} == {"purchases"}
     assert "purchases_channel_distinct_count_365d" in found.names
     assert not [name for name in found.names if "cost" in name or "product" in name]
 
@@ -126,6 +222,7 @@ def test_declared_attributes_become_features_and_ids_never_do():
         "customers_region",
         "customers_age",
         "customers_zeal",
+        "household_member_distinct_count_ever",
     )
 
 
@@ -138,7 +235,3 @@ def test_a_trend_must_be_told_how_far_to_look_back():
 
     with pytest.raises(ValueError, match="a trend needs a window"):
         answers(FeatureSet(trend(VISITS)), bucket_of([customer("ada")]), [0])
-
-
-def test_the_language_is_tried_on_other_tables_than_the_catalogue_knows():
-    assert {feature.source.table for feature in OTHER_FEATURES} == {"contacts", "subscriptions"}
