@@ -8,14 +8,21 @@ from features.language import (
     EventSource,
     FeatureSet,
     active_days,
+    changes,
+    concentration,
     count,
     days_since_first,
     days_since_last,
+    difference,
     distinct,
     gap_mean,
     gap_std,
     maximum,
     mean,
+    minimum,
+    ratio,
+    seasonal_trend,
+    share,
     std,
     total,
     trend,
@@ -24,10 +31,13 @@ from features.windows import days
 
 LINES = EventSource("purchases", at="purchased_at").named("lines")
 PURCHASES = LINES.where(LINES["amount"] >= 0).named("purchases")
+DISCOUNTED = PURCHASES.where(PURCHASES["discount"] > 0).named("discounted_purchases")
+ONLINE = PURCHASES.where(channel=("web", "online", "app", "mobile", "internet")).named("online_purchases")
+ORDERED = PURCHASES.where(PURCHASES["order_id"].is_known()).named("ordered_purchases")
 COSTED = LINES.where(LINES["cost"].is_known()).named("costed_lines")
 RETURNS = LINES.where(LINES["amount"] < 0).named("returns")
 
-_MONTH, _QUARTER, _HALF, _YEAR = days(30), days(90), days(180), days(365)
+_WEEK, _MONTH, _QUARTER, _HALF, _YEAR = days(7), days(30), days(90), days(180), days(365)
 
 REPEAT_FEATURES = FeatureSet(
     active_days(PURCHASES),
@@ -62,5 +72,42 @@ TRANSACTION_FEATURES = REPEAT_FEATURES + FeatureSet(
     count(RETURNS).over(_QUARTER, _YEAR),
     total(RETURNS["amount"]).over(_YEAR),
     days_since_last(RETURNS),
+    share(RETURNS, LINES).over(_YEAR),
+    seasonal_trend(PURCHASES).over(_QUARTER, _HALF),
+    seasonal_trend(LINES["amount"]).over(_QUARTER),
+    minimum(PURCHASES["amount"]).over(_YEAR),
+    count(PURCHASES).over(_WEEK),
+    distinct(PURCHASES["product_id"]),
+    share(DISCOUNTED, PURCHASES).over(_QUARTER, _YEAR),
+    share(ONLINE, PURCHASES).over(_QUARTER, _YEAR),
+    concentration(PURCHASES["product_id"]).over(_YEAR),
+    concentration(PURCHASES["category"]).over(_YEAR),
+    changes(PURCHASES["channel"]).over(_YEAR),
+    ratio(
+        "purchases_gap_days_variation_ever",
+        gap_std(PURCHASES).ever,
+        gap_mean(PURCHASES).ever,
+    ),
+    difference(
+        "lines_margin_total_365d",
+        total(COSTED["amount"]).within(_YEAR),
+        total(LINES["cost"]).within(_YEAR),
+    ),
+    ratio(
+        "purchases_discount_per_amount_365d",
+        total(PURCHASES["discount"]).within(_YEAR),
+        total(PURCHASES["amount"]).within(_YEAR),
+    ),
+    ratio(
+        "purchases_lines_per_order_365d",
+        count(ORDERED).within(_YEAR),
+        distinct(ORDERED["order_id"]).within(_YEAR),
+    ),
+    ratio(
+        "purchases_amount_per_order_365d",
+        total(ORDERED["amount"]).within(_YEAR),
+        distinct(ORDERED["order_id"]).within(_YEAR),
+        unit="minor units",
+    ),
 )
 """Every transaction feature; those whose columns a business lacks are left out by the catalogue."""

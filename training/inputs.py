@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from features.events import Numbers
-from features.language import Aggregate, Feature, FeatureSet
+from features.language import Aggregate, AnyFeature, Derived, FeatureSet
 from features.panel import Panel
 from features.transactions import REPEAT_FEATURES
 from training.btyd import BgNbd, GammaGamma
@@ -122,12 +122,17 @@ class Inputs:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the columns, shape (n_inputs,)."""
-        indicators = [f"{name}={level}" for name, levels in self.levels.items() for level in levels]
-        proportions = [f"{feature.name}{_LEVEL_FREE[feature.aggregate]}" for feature in self._plain]
+        indicators = [f"{name}={level}" for name, levels in self._chosen for level in levels]
+        proportions = [f"{feature.name}{_way(feature)}" for feature in self._plain]
         return ("prior_churn_logit", "prior_value", *_RHYTHM, *proportions, *indicators)
 
     @property
-    def _plain(self) -> list[Feature]:
+    def _chosen(self) -> list[tuple[str, Sequence[str]]]:
+        """Levels with a column, in the order of the features: a mapping may come back in another order."""
+        return [(name, self.levels[name]) for name in self.features.names if name in self.levels]
+
+    @property
+    def _plain(self) -> list[AnyFeature]:
         """The features that are numbers and not already in the prior."""
         return [f for f in self.features if f.name not in self.levels and f.name not in REPEAT_FEATURES.names]
 
@@ -138,26 +143,37 @@ class Inputs:
         columns = [np.log(silence) - np.log1p(-silence), amount * self.value_scale]
         columns += [formula(panel) for formula in _RHYTHM.values()]
         columns += [_without_level(feature, panel, amount) for feature in self._plain]
-        columns += [i for name, levels in self.levels.items() for i in _indicators(panel, name, levels)]
+        columns += [i for name, levels in self._chosen for i in _indicators(panel, name, levels)]
         return np.column_stack(columns)
 
 
-_PER_VALUE, _PER_DAY, _TO_A_YEAR = "_per_expected_value", "_per_purchase_day", "_to_a_year"
-_LEVEL_FREE = dict.fromkeys(Aggregate, "") | {
-    Aggregate.TOTAL: _PER_VALUE,
-    Aggregate.COUNT: _PER_DAY,
-    Aggregate.ACTIVE_DAYS: _PER_DAY,
-    Aggregate.DISTINCT: _PER_DAY,
-    Aggregate.DAYS_SINCE_FIRST: _TO_A_YEAR,
-    Aggregate.DAYS_SINCE_LAST: _TO_A_YEAR,
-    Aggregate.AGE: _TO_A_YEAR,
-}
-"""How the level of an aggregate is taken out; what is not listed has none."""
+_PER_VALUE, _PER_DAY, _TO_A_YEAR, _AS_IT_IS = "_per_expected_value", "_per_purchase_day", "_to_a_year", ""
+_COUNTS = (Aggregate.COUNT, Aggregate.ACTIVE_DAYS, Aggregate.DISTINCT, Aggregate.CHANGES)
+_AGES = (Aggregate.DAYS_SINCE_FIRST, Aggregate.DAYS_SINCE_LAST, Aggregate.AGE)
 
 
-def _without_level(feature: Feature, panel: Panel, expected_amount: Numbers) -> Numbers:
+def _way(feature: AnyFeature) -> str:
+    """How the level of a feature is taken out.
+
+    Money sums are put in proportion to the expected value, counts of purchases and totals of other columns to
+    the purchase days; ages end at a year.  Counts in other tables stay: their windows are short, so they do
+    not grow with the history.
+    """
+    if isinstance(feature, Derived):
+        by_unit = {"minor units": _PER_VALUE, "days": _TO_A_YEAR}
+        return by_unit.get(feature.unit, _AS_IT_IS)
+    if feature.aggregate is Aggregate.TOTAL:
+        is_money = feature.unit == "minor units"
+        return _PER_VALUE if is_money else _PER_DAY
+    if feature.aggregate in _AGES:
+        return _TO_A_YEAR
+    own_purchases = feature.source.table == "purchases" and not feature.source.whose
+    return _PER_DAY if own_purchases and feature.aggregate in _COUNTS else _AS_IT_IS
+
+
+def _without_level(feature: AnyFeature, panel: Panel, expected_amount: Numbers) -> Numbers:
     """A feature in proportion to the customer's own history."""
-    values, way = panel.column(feature.name), _LEVEL_FREE[feature.aggregate]
+    values, way = panel.column(feature.name), _way(feature)
     if way == _PER_VALUE:
         return np.asarray(values / expected_amount)
     if way == _PER_DAY:

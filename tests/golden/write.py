@@ -7,37 +7,14 @@ meaning is a changed contract with every model that was trained on it.
 from pathlib import Path
 
 from features.catalogue import features_for
-from features.language import Aggregate, Feature
-from features.tables import TABLES
+from features.catalogue_page import everything
 
 FILE = Path(__file__).with_name("features.txt")
-_UNITS = {
-    Aggregate.COUNT: "count",
-    Aggregate.ACTIVE_DAYS: "count",
-    Aggregate.DISTINCT: "count",
-    Aggregate.SHARE: "share",
-    Aggregate.TREND: "share",
-    Aggregate.DAYS_SINCE_LAST: "days",
-    Aggregate.DAYS_SINCE_FIRST: "days",
-    Aggregate.GAP_MEAN: "days",
-    Aggregate.GAP_STD: "days",
-    Aggregate.AGE: "days",
-}
-
-
-def unit_of(feature: Feature) -> str:
-    """What one of a feature is: a count, days, a share, or the kind of its column."""
-    if feature.aggregate in _UNITS:
-        return _UNITS[feature.aggregate]
-    kind = TABLES[feature.source.table].column(str(feature.column)).kind.value
-    return "minor units" if kind == "money" else kind
 
 
 def text() -> str:
     """One line for each feature, in the order of the catalogue."""
-    everything = {name: {column.name for column in table.columns} for name, table in TABLES.items()}
-    lines = (f"{f.name} | {unit_of(f)} | {f.meaning}" for f in features_for(everything))
-    return "\n".join(lines) + "\n"
+    return "".join(f"{f.name} | {f.unit} | {f.meaning}\n" for f in features_for(everything()))
 
 
 if __name__ == "__main__":
