@@ -1,7 +1,7 @@
 """Rivals: the same features as an analyst would write them, in SQL and in pandas, from the raw log.
 
-Both are written out from the declarations, so they compute what the kernel computes: everything but gaps
-between purchases and trends, which a plain GROUP BY does not give.
+Both are written out from the declarations, so they compute what the kernel computes: whatever a plain
+GROUP BY gives.  Gaps between purchases, trends, shares and what is derived are left out.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,22 @@ from features.language import Aggregate, Condition, Feature, FeatureSet
 from features.transactions import TRANSACTION_FEATURES
 from features.windows import MICROSECONDS_PER_DAY
 
-_LEFT_OUT = {Aggregate.GAP_MEAN, Aggregate.GAP_STD, Aggregate.TREND}
+_GROUPED = {
+    Aggregate.COUNT,
+    Aggregate.ACTIVE_DAYS,
+    Aggregate.TOTAL,
+    Aggregate.MEAN,
+    Aggregate.MAX,
+    Aggregate.STD,
+    Aggregate.DISTINCT,
+    Aggregate.DAYS_SINCE_LAST,
+    Aggregate.DAYS_SINCE_FIRST,
+}
 
-SUBSET = FeatureSet(*(feature for feature in TRANSACTION_FEATURES if feature.aggregate not in _LEFT_OUT))
+_TAKEN = [f for f in TRANSACTION_FEATURES if isinstance(f, Feature) and f.aggregate in _GROUPED]
+_TAKEN = [f for f in _TAKEN if all(test.operator != "in" for test in f.source.conditions)]
+
+SUBSET = FeatureSet(*_TAKEN)
 """What both compute."""
 
 _MONEY = ("amount", "discount", "cost")
@@ -26,7 +39,7 @@ _MINOR = 100
 
 def query(source: Path, cutoff: int) -> str:
     """SQL of the features at a cutoff, one row for each customer with a purchase before it."""
-    columns = ", ".join(f'{_expression(feature, cutoff)} AS "{feature.name}"' for feature in SUBSET)
+    columns = ", ".join(f'{_expression(feature, cutoff)} AS "{feature.name}"' for feature in _TAKEN)
     return (
         f"SELECT customer_id, {columns} FROM ("
         f"SELECT *, epoch_us(purchased_at) AS happened FROM read_parquet('{source}') "
@@ -83,9 +96,9 @@ def in_pandas(source: Path, cutoff: int) -> pd.DataFrame:
     for column in _MONEY:
         log[column] = (log[column].astype("float64") * _MINOR).round()
     found = pd.DataFrame(index=pd.Index(np.sort(log["customer_id"].unique()), name="customer_id"))
-    for name, values in _columns(log, list(SUBSET), cutoff):
+    for name, values in _columns(log, _TAKEN, cutoff):
         found[name] = values
-    counts = [f.name for f in SUBSET if f.aggregate in _ZERO_WHERE_NOTHING]
+    counts = [f.name for f in _TAKEN if f.aggregate in _ZERO_WHERE_NOTHING]
     return found.fillna(dict.fromkeys(counts, 0.0)).astype("float64")
 
 

@@ -6,10 +6,7 @@ Ratios are of CPU seconds: they depend little on what else the machine does and 
 """
 
 import argparse
-import importlib.metadata
 import json
-import os
-import platform
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -19,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.benchmarks import rivals, work
+from experiments.benchmarks.machine import described
 from experiments.benchmarks.stopwatch import Figures, Lap, alone, take_turns
 from experiments.simulator import simulate
 from features.build import build
@@ -194,7 +192,7 @@ def to_page(measured: Measured) -> str:
     lines = [
         "# How long every step takes",
         "",
-        f"{size}, {measured.features} features. {_machine()}",
+        f"{size}, {measured.features} features. {described(PACKAGES)}",
         "",
         _READING,
     ]
@@ -254,17 +252,6 @@ def _goals(measured: Measured) -> list[str]:
         "what it adds is the frame and its schema"
     )
     return [*lines, note, same]
-
-
-def _machine() -> str:
-    """Describe the machine without naming it."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    installed = {found.metadata["Name"]: found.version for found in importlib.metadata.distributions()}
-    versions = ", ".join(f"{name} {installed[name]}" for name in PACKAGES if name in installed)
-    return (
-        f"{len(os.sched_getaffinity(0))} cores, {memory:.0f} GB, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}, {versions}."
-    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Stopwatch: how long a piece of work takes, each in a process of its own.
 
-A process does its work several times, and processes of different work take turns; the least of all runs
-counts, since whatever else the machine does only adds.
+A process does its work several times, and processes of different work take turns.  The least of all runs
+says what the work costs, since whatever else the machine does only adds; the median says what to expect.
+Nothing is imported that a foreign Python may lack.
 """
 
 import gc
@@ -12,12 +13,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from statistics import median
 
 Work = Callable[[], object]
 """What is measured."""
 
 Preparation = Callable[[Path], Work]
 """Makes the work ready for the folder of a business; that is not measured."""
+
+Keeping = Callable[[object, Path], None]
+"""Keeps what the work gave in the folder of a business; that is not measured either."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,41 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class Runs:
+    """Every run of some processes, in seconds and megabytes as in `Figures`; memory is that of a process."""
+
+    seconds: tuple[float, ...]
+    cpu_seconds: tuple[float, ...]
+    megabytes: tuple[float, ...]
+
+    def __add__(self, other: "Runs") -> "Runs":
+        """Join with further runs."""
+        return Runs(
+            self.seconds + other.seconds,
+            self.cpu_seconds + other.cpu_seconds,
+            self.megabytes + other.megabytes,
+        )
+
+    def least(self) -> Figures:
+        """Return the least of all runs."""
+        return Figures(min(self.seconds), min(self.cpu_seconds), min(self.megabytes), len(self.seconds))
+
+    def middle(self) -> Figures:
+        """Return the medians."""
+        return Figures(
+            median(self.seconds), median(self.cpu_seconds), median(self.megabytes), len(self.seconds)
+        )
+
+
+@dataclass(frozen=True)
 class Lap:
-    """One piece of work: how it is prepared, and how often it is done in one process."""
+    """One piece of work: how it is prepared, how often it is done in one process, and what is kept of it."""
 
     prepare: Preparation
     repeats: int = 1
     in_command: bool = False
     """Whether the work is a command of its own."""
+    keep: Keeping | None = None
 
 
 def take_turns(laps: Mapping[str, Lap], folder: Path, rounds: int) -> dict[str, Figures]:
@@ -70,6 +103,17 @@ def take_turns(laps: Mapping[str, Lap], folder: Path, rounds: int) -> dict[str, 
 
 
 def alone(lap: Lap, folder: Path) -> Figures:
+    """Measure one lap in a new process: the least of its runs.
+
+    Raises
+    ------
+    RuntimeError
+        The process ended without an answer; it has said why.
+    """
+    return runs_alone(lap, folder).least()
+
+
+def runs_alone(lap: Lap, folder: Path) -> Runs:
     """Measure one lap in a new process.
 
     Raises
@@ -83,38 +127,43 @@ def alone(lap: Lap, folder: Path) -> Figures:
     process.start()
     says.close()
     try:
-        figures: Figures = hears.recv()
+        runs: Runs = hears.recv()
     except EOFError:
         raise RuntimeError("a measured process ended without an answer") from None
     finally:
         process.join()
-    return figures
+    return runs
 
 
 def _run(lap: Lap, folder: Path, says: Connection) -> None:
     """Prepare, do the work some times, and report."""
-    says.send(here(lap, folder))
+    says.send(runs_here(lap, folder))
 
 
 def here(lap: Lap, folder: Path) -> Figures:
+    """Measure one lap in this process: the least of its runs."""
+    return runs_here(lap, folder).least()
+
+
+def runs_here(lap: Lap, folder: Path) -> Runs:
     """Measure one lap in this process."""
     work = lap.prepare(folder)
     gc.collect()
     before = _start_peak()
-    times = [_time(work) for _ in range(lap.repeats)]
+    seconds, cpu_seconds, answer = [], [], None
+    for _ in range(lap.repeats):
+        answer = None  # the answer of one run is no burden of the next
+        gc.collect()
+        cpu, clock = _cpu_seconds(), time.perf_counter()
+        answer = work()
+        seconds.append(time.perf_counter() - clock)
+        cpu_seconds.append(_cpu_seconds() - cpu)
     megabytes = _peak() - before
     if lap.in_command:
         megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    seconds, cpu_seconds = (min(kind) for kind in zip(*times, strict=True))
-    return Figures(seconds, cpu_seconds, megabytes, lap.repeats)
-
-
-def _time(work: Work) -> tuple[float, float]:
-    """Seconds by the clock and of the processor."""
-    gc.collect()
-    cpu, clock = _cpu_seconds(), time.perf_counter()
-    work()
-    return time.perf_counter() - clock, _cpu_seconds() - cpu
+    if lap.keep is not None:
+        lap.keep(answer, folder)
+    return Runs(tuple(seconds), tuple(cpu_seconds), (megabytes,))
 
 
 def _cpu_seconds() -> float:
