@@ -8,7 +8,7 @@ export BENTOML_DO_NOT_TRACK := True
 export OTEL_SDK_DISABLED := true
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint type format serve bench-features bench-accuracy golden lock clean nightly
+.PHONY: help install demo test lint type format serve bench-features bench-steps bench-accuracy catalogue golden lock clean nightly
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -51,12 +51,26 @@ format: install ## put the code into its format
 serve: install ## answer over HTTP for the demo business
 	$(BIN)/holdfast serve $(DEMO)/business.toml
 
-bench-features: install ## time every step beside a peer and the limit
+PEERS  ?= .peers
+$(PEERS)/installed: experiments/benchmarks/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --requirement experiments/benchmarks/peers.txt
+	@touch $@
+
+CUSTOMERS ?= 1000000
+bench-features: install $(PEERS)/installed ## time 38 features beside DuckDB, polars, pandas and others (half an hour)
+	$(BIN)/python -m experiments.benchmarks.features --customers $(CUSTOMERS) \
+	  --peers $(PEERS)/bin/python --out experiments/results/features.md
+
+bench-steps: install ## time every step beside a peer and the limit
 	$(BIN)/python -m experiments.benchmarks.steps --customers 100000 --out experiments/results/steps.md
 
 CDNOW  ?= downloads
 bench-accuracy: install ## judge the models on CDNOW beside BG/NBD (CDNOW=folder of the file)
 	$(BIN)/python -m experiments.benchmarks.accuracy --from $(CDNOW) --out experiments/results/cdnow.md
+
+catalogue: install ## write the page of all features again
+	$(BIN)/python -m features.catalogue_page > features/CATALOGUE.md
 
 golden: install ## write the pinned feature names again
 	$(BIN)/python tests/golden/write.py
@@ -69,4 +83,4 @@ lock: install ## resolve the newest allowed packages into requirements.lock (nee
 	  --extra postgres --extra dev pyproject.toml --output-file requirements.lock
 
 clean: ## remove what make made
-	rm -rf $(VENV) $(DEMO) dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .peers $(DEMO) dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis

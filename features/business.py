@@ -19,6 +19,7 @@
 
 import re
 import tomllib
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +29,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     InstanceOf,
     ValidationError,
@@ -38,7 +38,8 @@ from pydantic import (
 
 from features.currencies import MINOR_DIGITS
 from features.errors import BusinessError, UserError, did_you_mean
-from features.mapping import problem_of
+from features.mapping import identities_problem, problem_of, sources_problem
+from features.origins import Identities, Section, Source, Timezone, timezones
 from features.tables import Kind
 from features.windows import Duration, parse_duration, parse_instant
 
@@ -49,7 +50,6 @@ WORKSPACE = ".holdfast"
 _ALTERNATIVES = ("literal[", "is-instance[", "function-", "dict[", "list[")
 # Letters and digits of every script; what \w has beyond them is the low line.
 _NAME = re.compile(r"[^\W_]([\w .-]*[^\W_])?")
-_DATABASES = ("postgresql://", "postgres://")
 
 
 def _duration(value: object) -> Duration:
@@ -73,13 +73,7 @@ _Length = Annotated[InstanceOf[Duration], BeforeValidator(_duration)]
 _PositiveLength = Annotated[InstanceOf[Duration], BeforeValidator(_duration), AfterValidator(_positive)]
 
 
-class _Section(BaseModel):
-    """A section of the file: frozen, and strict about its keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Identity(_Section):
+class Identity(Section):
     """``[business]``: who this is, and how its times and money are written.
 
     ``observed_until`` is an instant: facts are complete before it.
@@ -87,7 +81,7 @@ class Identity(_Section):
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     currency: str
-    timezone: str | None = None
+    timezone: Timezone = None
     observed_until: int | None = None
 
     @field_validator("name")
@@ -110,18 +104,6 @@ class Identity(_Section):
             )
         return value
 
-    @field_validator("timezone")
-    @classmethod
-    def _known_timezone(cls, value: str | None) -> str | None:
-        if value in {None, "UTC"}:
-            return value
-        known = _timezones()
-        if value not in known:
-            near = did_you_mean(str(value), known).split(" Known:")[0]
-            hint = near if near.startswith("Did") else "Write an IANA name such as 'Europe/Berlin'."
-            raise ValueError(f"{value!r} is not a known timezone. {hint}")
-        return value
-
     @model_validator(mode="before")
     @classmethod
     def _observed_until(cls, data: Any) -> Any:
@@ -131,39 +113,7 @@ class Identity(_Section):
         return {**data, "observed_until": _instant(data["observed_until"], zone)}
 
 
-class Source(_Section):
-    """``[tables.X]``: where a table comes from, and which of its columns mean what.
-
-    ``columns`` maps our names to the names in the source; ``attributes`` are further columns, by name or with
-    their kind; ``formats`` says how times and money are written where not in ISO 8601 and plain decimals.
-    """
-
-    source: Annotated[str, Field(min_length=1)]
-    table: str | None = None
-    query: str | None = None
-    columns: dict[str, str] = Field(default_factory=dict)
-    attributes: list[str] | dict[str, Literal["category", "number", "flag"]] = Field(default_factory=list)
-    formats: dict[str, str] = Field(default_factory=dict)
-
-    @property
-    def is_database(self) -> bool:
-        """Whether the rows come from a database rather than from files."""
-        return self.source.startswith(_DATABASES)
-
-    @property
-    def attribute_kinds(self) -> dict[str, Kind | None]:
-        """Kind of every declared attribute; None where the source's own type decides."""
-        if isinstance(self.attributes, dict):
-            return {name: Kind(kind) for name, kind in self.attributes.items()}
-        return dict.fromkeys(self.attributes)
-
-    @property
-    def mapping(self) -> dict[str, str]:
-        """Our column names and their names in the source, attributes included."""
-        return {**{name: name for name in self.attributes}, **self.columns}
-
-
-class Churn(_Section):
+class Churn(Section):
     """``[churn]``: what leaving means here."""
 
     kind: Literal["silence", "exit"] = "silence"
@@ -172,7 +122,7 @@ class Churn(_Section):
     eligible: _PositiveLength = parse_duration("365d")
 
 
-class Value(_Section):
+class Value(Section):
     """``[value]``: over which horizons customers are valued, and at which margin.
 
     Without a margin the value of a customer is revenue.
@@ -186,18 +136,50 @@ class Value(_Section):
     discount_rate: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.10
 
 
-class Business(_Section):
+class Quality(Section):
+    """``[quality]``: the worst grade that `check` accepts, and the columns that are no leak.
+
+    ``trusted`` names columns that the user vouches for, as in ``"customers.region"``.
+    """
+
+    minimum: Literal["A", "B", "C", "D", "E", "F"] = "C"
+    trusted: tuple[str, ...] = ()
+
+
+def _listed(value: object) -> object:
+    """Read one section as a list of one."""
+    if not isinstance(value, dict | list):
+        raise ValueError("expected a section, as in [tables.purchases].")  # noqa: TRY004  (pydantic)
+    return [value] if isinstance(value, dict) else value
+
+
+class Business(Section):
     """One business: the typed content of ``business.toml``.
 
-    ``path`` is the file itself and ``workspace`` the folder that all output goes to.
+    ``tables`` holds the sources of every table, one or several; ``path`` is the file itself and ``workspace``
+    the folder that all output goes to.
     """
 
     path: Path
     business: Identity
-    tables: dict[str, Source]
+    tables: dict[str, Annotated[tuple[Source, ...], BeforeValidator(_listed), Field(min_length=1)]]
+    identities: Identities | None = None
     churn: Churn = Churn()
     value: Value = Value()
+    quality: Quality = Quality()
     workspace: Path
+
+    def columns_of(self, table: str) -> frozenset[str]:
+        """Our names of the columns that any source of a table has, attributes included."""
+        return frozenset(name for source in self.tables.get(table, ()) for name in source.mapping)
+
+    def attribute_kinds(self, table: str) -> dict[str, Kind | None]:
+        """Kind of every attribute that any source of a table declares; None where its type decides."""
+        kinds: dict[str, Kind | None] = {}
+        for source in self.tables.get(table, ()):
+            for name, kind in source.attribute_kinds.items():
+                kinds[name] = kinds.get(name) or kind
+        return kinds
 
     @property
     def folder(self) -> Path:
@@ -240,16 +222,33 @@ def load(path: Path) -> Business:
     try:
         business = Business.model_validate({**data, "path": path, "workspace": workspace})
     except ValidationError as error:
-        raise _explained(path, error) from None
-    for name, source in business.tables.items():
-        problem = problem_of(name, source)
-        if problem:
-            raise _complaint(path, f"tables.{name}", problem)
-    if not business.tables.keys() & {"purchases", "subscriptions"}:
-        raise _complaint(
-            path, "tables", "needs [tables.purchases] or [tables.subscriptions]; it has neither."
-        )
+        raise _explained(path, error, data) from None
+    for where, problem in _problems(business):
+        raise _complaint(path, where, problem)
     return business
+
+
+def _problems(business: Business) -> Iterator[tuple[str, str]]:
+    """Find what the sections say that cannot be, and the place of each."""
+    for table, sources in business.tables.items():
+        for number, source in enumerate(sources, 1):
+            problem = problem_of(table, source)
+            if problem:
+                yield f"tables.{table}" + (f"[{number}]" if len(sources) > 1 else ""), problem
+        problem = sources_problem(sources)
+        if problem:
+            yield f"tables.{table}", problem
+    if not business.tables.keys() & {"purchases", "subscriptions"}:
+        yield "tables", "needs [tables.purchases] or [tables.subscriptions]; it has neither."
+    if business.identities is not None:
+        names = {source.name for sources in business.tables.values() for source in sources if source.name}
+        problem = identities_problem(business.identities, names)
+        if problem:
+            yield "identities", problem
+    known = [f"{table}.{column}" for table in business.tables for column in business.columns_of(table)]
+    for column in business.quality.trusted:
+        if column not in known:
+            yield "quality.trusted", f"{column!r} is not a mapped column. {did_you_mean(column, known)}"
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -258,8 +257,8 @@ def _parse(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_bytes().decode())
     except FileNotFoundError:
         raise BusinessError(
-            f"There is no file {path}. Write one as in the README, "
-            "or let `holdfast simulate` or `holdfast dataset` write one with its tables."
+            f"There is no file {path}. Let `holdfast init` write one from your files, "
+            "or `holdfast simulate` or `holdfast dataset` one with its tables."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
@@ -279,7 +278,7 @@ def _instant(value: object, zone: object) -> object:
         aware = datetime.fromisoformat(value).tzinfo is not None
     except UserError as error:
         raise ValueError(f"observed_until: {error}") from None
-    if aware or zone in {None, "UTC"} or zone not in _timezones():
+    if aware or zone in {None, "UTC"} or zone not in timezones():
         return instant
     return _local_to_instant(instant, str(zone))
 
@@ -293,20 +292,12 @@ def _local_to_instant(instant: int, zone: str) -> int:
     return int(row[0]) if row else instant
 
 
-def _timezones() -> frozenset[str]:
-    """Names of all timezones that times can be read in: those of DuckDB, which reads them."""
-    import duckdb
-
-    rows = duckdb.connect().execute("SELECT name FROM pg_timezone_names()").fetchall()
-    return frozenset(row[0] for row in rows)
-
-
 def _complaint(path: Path, where: str, problem: str) -> BusinessError:
     """One error about one place of the file."""
     return BusinessError(f"{path}: {where}: {problem}")
 
 
-def _explained(path: Path, error: ValidationError) -> BusinessError:
+def _explained(path: Path, error: ValidationError, data: Mapping[str, Any]) -> BusinessError:
     """Turn the most telling complaint of pydantic into one that says what to do."""
     found = error.errors(include_url=False, include_context=False)
     # Of the alternatives of a union ("auto" or a duration) our own message says most.
@@ -315,7 +306,7 @@ def _explained(path: Path, error: ValidationError) -> BusinessError:
         found, key=lambda item: telling.index(item["type"]) if item["type"] in telling else len(telling)
     )
     place = tuple(part for part in map(str, first["loc"]) if not part.startswith(_ALTERNATIVES))
-    where = ".".join(place) or "the file"
+    where = _where(place, data)
     if first["type"] == "extra_forbidden":
         return _complaint(path, where, f"unknown key. {_keys_of(place)}")
     if first["type"] == "missing":
@@ -323,13 +314,24 @@ def _explained(path: Path, error: ValidationError) -> BusinessError:
     return _complaint(path, where, f"{first['msg'].removeprefix('Value error, ').rstrip('.')}.")
 
 
+def _where(place: tuple[str, ...], data: Mapping[str, Any]) -> str:
+    """Write a place of the file; the sources of a table are counted from 1 where there are several."""
+    match place:
+        case ("tables", table, number, *rest):
+            is_one_of_several = isinstance(data["tables"][table], list)
+            place = ("tables", f"{table}[{int(number) + 1}]" if is_one_of_several else table, *rest)
+    return ".".join(place) or "the file"
+
+
 def _keys_of(place: tuple[str, ...]) -> str:
     """Name the keys that would have been understood at a place, the nearest first."""
     sections: dict[str, type[BaseModel]] = {
         "business": Identity,
         "tables": Source,
+        "identities": Identities,
         "churn": Churn,
         "value": Value,
+        "quality": Quality,
     }
     if len(place) == 1:
         return did_you_mean(place[0], [*sections, "workspace"])

@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from features.business import Business
 from features.naming import name, text
+from features.origins import Raw, Source
 from features.readings import (
     Place,
     Reading,
     read_category,
+    read_currency,
     read_flag,
     read_id,
     read_money,
@@ -15,7 +17,6 @@ from features.readings import (
     read_text,
     read_time,
 )
-from features.sources import Raw
 from features.tables import Kind, Table
 from features.windows import BEGINNING
 
@@ -30,7 +31,7 @@ _READERS: dict[Kind, Callable[[Place], Reading]] = {
 }
 
 
-HAPPENED = frozenset({"purchases", "contacts", "surveys", "exits"})
+HAPPENED = frozenset({"purchases", "contacts", "surveys", "exits", "market"})
 """Tables whose rows have happened; those of the others may be plans, so their times may lie ahead."""
 
 
@@ -40,11 +41,11 @@ def readings_of(business: Business, table: Table, raw: Raw, kinds: Mapping[str, 
     Parameters
     ----------
     business : Business
-        Its timezone, currency and declared formats.
+        Its timezone and currency.
     table : Table
         The contract.
     raw : Raw
-        The source.
+        The source, with its declared formats and timezone.
     kinds : mapping of str to Kind
         What every mapped column is to become, attributes included.
 
@@ -57,12 +58,20 @@ def readings_of(business: Business, table: Table, raw: Raw, kinds: Mapping[str, 
     DataError
         A column has a type that cannot be read as its kind.
     """
-    required = set(table.required)
-    places = {
-        column: Place(business, table.name, column, raw.types[column], column in required, raw.origin[column])
-        for column in kinds
-    }
-    return [_READERS[kind](places[column]) for column, kind in kinds.items()]
+    readers = {column: _READERS[kind] for column, kind in kinds.items()}
+    source = raw.place.source
+    if isinstance(source, Source) and source.has_currencies:
+        readers["currency"] = read_currency
+    return [read(_place(business, table, raw, column)) for column, read in readers.items()]
+
+
+def _place(business: Business, table: Table, raw: Raw, column: str) -> Place:
+    """Say what the reading of one column depends on."""
+    source, zone, form = raw.place.source, business.business.timezone, None
+    if isinstance(source, Source):
+        zone, form = source.timezone or zone, source.formats.get(column)
+    is_required = column in table.required
+    return Place(business, table.name, column, raw.types[column], is_required, raw.origin[column], form, zone)
 
 
 def typed_rows(
@@ -93,7 +102,7 @@ def _row_columns(
     """SQL of what belongs to the row rather than to a column: its times, and the reason to refuse it."""
     at = name(f"v {table.at}") if table.at in names else "NULL::BIGINT"
     happened = f"coalesce({at}, {BEGINNING})"
-    known = f"coalesce({name('v known_at')}, {happened})" if "known_at" in names else happened
+    known = f"greatest({name('v known_at')}, {happened})" if "known_at" in names else happened
     refusals = [_refusal(reading) for reading in readings if reading.reasons]
     until = business.business.observed_until
     if until is not None:

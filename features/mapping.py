@@ -1,13 +1,11 @@
 """The mapping of a table: what business.toml says of it, compared with the table's contract."""
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
 
 from features.errors import did_you_mean
+from features.origins import Identities, Rows, Source
 from features.tables import TABLES, Kind, Table
-
-if TYPE_CHECKING:
-    from features.business import Source
 
 EPOCH_UNITS = {"epoch_seconds": 1_000_000, "epoch_milliseconds": 1_000, "epoch_microseconds": 1}
 """Formats of times that are counted since 1970: their name, and how many microseconds one is."""
@@ -19,7 +17,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _TAKEN = {"customer", "at", "known_at", "event_id", "row", "reason"}
 
 
-def problem_of(name: str, source: "Source") -> str | None:
+def problem_of(name: str, source: Source) -> str | None:
     """Say what is wrong with a table of business.toml and what to write, None where nothing is.
 
     Parameters
@@ -35,31 +33,94 @@ def problem_of(name: str, source: "Source") -> str | None:
     """
     if name not in TABLES:
         return f"there is no such table. {did_you_mean(name, TABLES)}"
-    if name == "market":
-        return "this version does not read the table market yet. Remove the section."
     table = TABLES[name]
     return (
         _place_problem(source)
         or _attribute_problem(table, source)
+        or _indicator_problem(table, source)
         or _column_problem(table, source)
         or _format_problem(table, source)
     )
 
 
-def _place_problem(source: "Source") -> str | None:
+def sources_problem(sources: Sequence[Source]) -> str | None:
+    """Say what is wrong with the sources of one table beside each other, None where nothing is.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        What the file says about each.
+
+    Returns
+    -------
+    str or None
+    """
+    if len({source.has_currencies for source in sources if "currency" in source.mapping}) > 1:
+        return "currency is in columns of one source and in attributes of another. Write it in columns."
+    labels = labels_of(sources)
+    kinds: dict[str, tuple[Kind, str]] = {}
+    for label, source in zip(labels, sources, strict=True):
+        if labels.count(label) > 1:
+            return f"more than one source has the name {label!r}. Give each its own."
+        for name, kind in source.attribute_kinds.items():
+            other, where = kinds.setdefault(name, (kind, label)) if kind else (kind, label)
+            if other is not kind:
+                return (
+                    f"the attribute {name} is a {other} in the source {where} and a {kind} in {label}. "
+                    "Declare one kind, or two attributes."
+                )
+    return None
+
+
+def labels_of(sources: Sequence[Source]) -> list[str]:
+    """What each source of a table is called: its name, or its position, counted from 1."""
+    return [source.name or str(number) for number, source in enumerate(sources, 1)]
+
+
+def identities_problem(identities: Identities, names: Collection[str]) -> str | None:
+    """Say what is wrong with the section of identities, None where nothing is.
+
+    Parameters
+    ----------
+    identities : Identities
+        What the file says.
+    names : collection of str
+        The names of the sources of all tables.
+
+    Returns
+    -------
+    str or None
+    """
+    known = ("source_id", "customer_id", "source")
+    for name in identities.columns:
+        if name not in known:
+            return f"columns: {name} is not a column of identities. {did_you_mean(name, known)}"
+    for name in known[:2]:
+        if name not in identities.columns:
+            return f'columns: {name} is required. Add {name} = "its name in the source".'
+    if "source" in identities.columns and not names:
+        return (
+            "columns: source says which source an id is of, but no source of a table has a name. "
+            'Add name = "web" to it.'
+        )
+    return _place_problem(identities)
+
+
+def _place_problem(source: Rows) -> str | None:
     """What is wrong with where the rows come from."""
-    selected = (source.table is not None) + (source.query is not None)
     if source.is_database:
-        if selected == 1:
+        if (source.table is None) != (source.query is None):
             return None
         return 'a database needs either table = "public.orders" or query = "select …", and only one of them.'
     if "://" in source.source:
         scheme = source.source.split("://")[0]
         return f"cannot read {scheme}:// sources. Write a file, a glob, a folder or a postgresql:// URL."
-    return "table and query go with a postgresql:// source; a file has neither." if selected else None
+    if source.table is not None:
+        return "table goes with a postgresql:// source; the rows of a file are its table."
+    return None
 
 
-def _attribute_problem(table: Table, source: "Source") -> str | None:
+def _attribute_problem(table: Table, source: Source) -> str | None:
     """What is wrong with the declared attributes."""
     own = {column.name: column.kind for column in table.columns}
     lower = {column.lower(): column for column in own}
@@ -79,11 +140,27 @@ def _attribute_problem(table: Table, source: "Source") -> str | None:
     return None
 
 
-def _column_problem(table: Table, source: "Source") -> str | None:
+def _indicator_problem(table: Table, source: Source) -> str | None:
+    """What is wrong with the indicators of the market."""
+    if table.name != "market":
+        return None
+    own = {column.name for column in table.columns}
+    indicators = {name: kind for name, kind in source.attribute_kinds.items() if name not in own}
+    for name, kind in indicators.items():
+        if kind not in {None, Kind.NUMBER}:
+            return f'the indicators of market are numbers; {name} is declared as {kind}. Write "number".'
+    if not indicators:
+        return 'market needs at least one indicator. Add attributes = ["unemployment"].'
+    return None
+
+
+def _column_problem(table: Table, source: Source) -> str | None:
     """What is wrong with the mapped columns."""
     own = [column.name for column in table.columns]
+    # The currency of a row is compared with the business's, and not kept.
+    known = [*own, "currency"] if any(column.kind is Kind.MONEY for column in table.columns) else own
     for name in source.columns:
-        if name not in own and name not in source.attributes:
+        if name not in known and name not in source.attributes:
             return (
                 f"columns: {name} is not a column of this table. {did_you_mean(name, own)} "
                 f'Further columns are declared with attributes = ["{name}"].'
@@ -94,7 +171,7 @@ def _column_problem(table: Table, source: "Source") -> str | None:
     return None
 
 
-def _format_problem(table: Table, source: "Source") -> str | None:
+def _format_problem(table: Table, source: Source) -> str | None:
     """What is wrong with the declared formats."""
     kinds = {column.name: column.kind for column in table.columns if column.name in source.mapping}
     for name, form in source.formats.items():

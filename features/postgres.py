@@ -12,19 +12,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.business import Source
 from features.errors import DataError, UserError
 from features.naming import name, require
+from features.origins import Rows
 
 
-def fetch(table: str, source: Source, path: Path) -> None:
+def fetch(table: str, source: Rows, path: Path) -> None:
     """Write the mapped columns of a table or query to a Parquet file.
 
     Parameters
     ----------
     table : str
         Our name of the table.
-    source : Source
+    source : Rows
         A database URL with a table or a query.
     path : Path
         The file to write.
@@ -52,7 +52,7 @@ def fetch(table: str, source: Source, path: Path) -> None:
                 writer.write_table(pa.Table.from_batches([batch]).cast(schema))
 
 
-def look(table: str, source: Source) -> None:
+def look(table: str, source: Rows) -> None:
     """Make sure that the database of a table answers, without reading any row.
 
     Raises

@@ -10,6 +10,7 @@ those that happen twice are read as the second one.
 from dataclasses import dataclass
 
 from features.business import Business
+from features.currencies import MINOR_DIGITS
 from features.errors import DataError
 from features.mapping import EPOCH_UNITS
 from features.naming import name, text
@@ -21,6 +22,9 @@ LONGEST_ID = 256
 
 LARGEST_MINOR = 2**43
 """The largest amount, in minor units, that is believed; a million of them still fit an int64."""
+
+LARGEST_NUMBER = 2**53
+"""The largest number that is believed, as in a request; up to here every whole number is itself."""
 
 _FIRST, _END = parse_instant("1900-01-01"), parse_instant("2201-01-01")
 _WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
@@ -72,7 +76,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Place:
-    """What the reading of a column depends on: the business, and the column's names and type."""
+    """What the reading of a column depends on: the business, and the column's names, type and format.
+
+    ``timezone`` is that of times that carry no zone.
+    """
 
     business: Business
     table: str
@@ -80,11 +87,8 @@ class Place:
     type: str
     required: bool
     origin: str
-
-    @property
-    def form(self) -> str | None:
-        """The declared format."""
-        return self.business.tables[self.table].formats.get(self.column)
+    form: str | None = None
+    timezone: str | None = None
 
     @property
     def raw(self) -> str:
@@ -135,6 +139,16 @@ class Place:
         """SQL of the raw value as text without blanks around it, null where nothing is left."""
         raw = f"CAST({self.raw} AS VARCHAR)"
         return f"nullif(trim({raw}), '')"
+
+    @property
+    def number(self) -> str:
+        """SQL of the raw number as a double, null in place of NaN.
+
+        NaN is looked for by name: the least and the largest value that Parquet files state leave it out, and
+        DuckDB takes for granted that comparisons keep to these.
+        """
+        value = f"CAST({self.raw} AS DOUBLE)"
+        return f"CASE WHEN NOT isnan({value}) THEN {value} END" if self.type in {"DOUBLE", "FLOAT"} else value
 
     @property
     def given(self) -> str:
@@ -238,7 +252,7 @@ def _iso(place: Place) -> tuple[str, str, str]:
 
 def _local(place: Place, moment: str, *, declared: bool = True) -> str:
     """SQL of a clock time of the business as an instant."""
-    zone = place.business.business.timezone
+    zone = place.timezone
     if zone is None and declared:
         raise no_timezone(place.table, place.column)
     if zone not in {None, "UTC"}:
@@ -259,7 +273,7 @@ def read_money(place: Place) -> Reading:
     column, form, amount = place.column, place.form, place.parsed
     if not place.is_text and not place.is_number:
         raise place.refuse("numbers.")
-    trimmed, present, parsed = None, f"{place.raw} IS NOT NULL", f"CAST({place.raw} AS DOUBLE)"
+    trimmed, present, parsed = None, f"{place.raw} IS NOT NULL", place.number
     # A FLOAT is read by its shortest text: 12.99 is not 12.989999771.
     if place.is_text or place.type == "FLOAT" or form in _GROUPED:
         trimmed, present = place.trimmed, f"{place.given} IS NOT NULL"
@@ -304,12 +318,17 @@ def read_number(place: Place) -> Reading:
         parsed = f"CASE WHEN regexp_full_match({given}, '{_NUMBER}') THEN try_cast({given} AS DOUBLE) END"
         present = f"{given} IS NOT NULL"
     elif place.is_number:
-        parsed = f"nullif(CAST({place.raw} AS DOUBLE), 'nan'::DOUBLE)"
+        parsed = place.number
         present = f"{place.parsed} IS NOT NULL"
     else:
         raise place.refuse("numbers.")
-    value = f"CASE WHEN isfinite({place.parsed}) THEN {place.parsed} + 0.0 END"
-    reasons = ((f"{place.typed} IS NULL AND {present}", f"{place.column} is not a finite number"),)
+    value = f"CASE WHEN abs({place.parsed}) <= {LARGEST_NUMBER} THEN {place.parsed} + 0.0 END"
+    refused = f"{place.typed} IS NULL AND {present}"
+    is_finite = f"coalesce(isfinite({place.parsed}), false)"
+    reasons = (
+        (f"{refused} AND NOT {is_finite}", f"{place.column} is not a finite number"),
+        (refused, f"{place.column} is too large to be believed"),
+    )
     fine = f"{place.typed} IS NOT NULL"
     return Reading(place.column, Kind.NUMBER, value, fine, reasons, trimmed, parsed)
 
@@ -329,6 +348,19 @@ def read_flag(place: Place) -> Reading:
     )
     fine = f"{place.typed} IS NOT NULL"
     return Reading(place.column, Kind.FLAG, value, fine, reasons, place.trimmed)
+
+
+def read_currency(place: Place) -> Reading:
+    """Currencies are only looked at: amounts in another one cannot be added to the business's own."""
+    code = place.business.business.currency
+    known = ", ".join(text(each) for each in MINOR_DIGITS)
+    reasons = (
+        (f"{place.typed} IS NULL", f"{place.column} is empty"),
+        (f"{place.typed} NOT IN ({known})", f"{place.column} is no code of a currency"),
+        (f"{place.typed} <> {text(code)}", f"{place.column} is not {code}"),
+    )
+    fine = f"{place.typed} = {text(code)}"
+    return Reading(place.column, Kind.TEXT, place.given, fine, reasons, place.trimmed)
 
 
 def read_category(place: Place) -> Reading:

@@ -1,24 +1,27 @@
-"""Sources: files, globs, folders and databases as rows of raw columns under our names.
+"""Sources: files, globs, folders, databases and queries as rows of raw columns under our names.
 
-Nothing is interpreted here: CSV and JSON lines are read as text, Parquet keeps its types, a database is read
-once into a Parquet file of the staging folder.  What a column means is decided in `features.readings`.
+Nothing is interpreted here: CSV and JSON lines are read as text, Parquet keeps its types, a database and a
+query are read once into a Parquet file of the staging folder.  What a column means is decided in
+`features.readings`.
 """
 
 import glob
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from features.business import Business, Source
-from features.delimited import Header, header_of, trailing_fields
+from features.business import Business
 from features.errors import DataError
-from features.naming import name, refuse_repeated, require, text, texts
+from features.files import everything, read_csv, read_json, read_parquet
+from features.mapping import labels_of
+from features.naming import texts
+from features.origins import Place, Raw
+from features.queries import answer
+from features.tables import TABLES
 
 KINDS_OF_FILES = {
     ".parquet": "parquet",
@@ -32,57 +35,44 @@ KINDS_OF_FILES = {
 }
 """How a file is read, by the end of its name (before .gz)."""
 
-# A row is at least this many bytes: the id, a date, an amount and the marks between them.
-_SHORTEST_ROW = {"csv": 16, "json": 40}
 _LINE = re.compile(r"(?:Line:?|line) (\d+)")
 
 
-@dataclass(frozen=True)
-class Raw:
-    """The raw rows of one source.
-
-    Attributes
-    ----------
-    relation : str
-        SQL of the rows, one column for each mapped column under our name.
-    types : mapping of str to str
-        DuckDB's type of each of them.
-    origin : mapping of str to str
-        What each is called in the source.
-    is_text : bool
-        Whether the file says nothing about types.
-    rows_at_most : int
-        An upper bound of how many rows there are.
-    """
-
-    relation: str
-    types: Mapping[str, str]
-    origin: Mapping[str, str]
-    is_text: bool
-    rows_at_most: int
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a table comes from: its files, all of one kind, or a database."""
-
-    table: str
-    source: Source
-    files: tuple[Path, ...]
-    kind: str
-
-
-def find(business: Business, name: str) -> Place:
-    """Find the files of a table.
+def find_all(business: Business) -> list[Place]:
+    """Find the files of every table, and those of the identities.
 
     Raises
     ------
     DataError
         There are none, or they are of different or unknown kinds.
     """
-    source = business.tables[name]
+    places = [place for table in TABLES if table in business.tables for place in find(business, table)]
+    if business.identities is not None:
+        places.append(_find(business, Place("identities", business.identities, (), "database")))
+    return places
+
+
+def find(business: Business, table: str) -> tuple[Place, ...]:
+    """Find the files of every source of a table.
+
+    Raises
+    ------
+    DataError
+        There are none, or they are of different or unknown kinds.
+    """
+    sources = business.tables[table]
+    several = len(sources) > 1
+    return tuple(
+        _find(business, Place(table, source, (), "database", label, several))
+        for label, source in zip(labels_of(sources), sources, strict=True)
+    )
+
+
+def _find(business: Business, place: Place) -> Place:
+    """Find the files of one source; a database has none."""
+    table, source = place.table, place.source
     if source.is_database:
-        return Place(name, source, (), "database")
+        return place
     path = business.folder / source.source
     if path.is_dir():
         files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_visible(file, path)]
@@ -91,12 +81,16 @@ def find(business: Business, name: str) -> Place:
     else:
         files = [Path(text) for text in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207  (absolute)
         files = [file for file in files if file.is_file()]
-    if not files:
-        raise DataError(f"{name}: there is no file at {source.source!r}. Correct source in [tables.{name}].")
-    kinds = {_kind(name, file) for file in files}
-    if len(kinds) > 1:
-        raise DataError(f"{name}: {source.source!r} mixes {' and '.join(sorted(kinds))} files. Use a glob.")
-    return Place(name, source, tuple(files), kinds.pop())
+    with named(place):
+        if not files:
+            raise DataError(
+                f"{table}: there is no file at {source.source!r}. Correct source in [tables.{table}]."
+            )
+        kinds = {_kind(table, file) for file in files}
+        if len(kinds) > 1:
+            mixed = " and ".join(sorted(kinds))
+            raise DataError(f"{table}: {source.source!r} mixes {mixed} files. Use a glob.")
+    return replace(place, files=tuple(files), kind=kinds.pop())
 
 
 def connect(staging: Path, places: Collection[Place], memory: str, threads: int) -> duckdb.DuckDBPyConnection:
@@ -127,35 +121,61 @@ def read(connection: duckdb.DuckDBPyConnection, place: Place, staging: Path) -> 
     Raises
     ------
     DataError
-        It is empty, damaged, or lacks a mapped column.
+        It is empty, damaged, or lacks a mapped column, or its query cannot be answered.
     """
-    if place.kind == "database":
-        from features.postgres import fetch
+    fetched = staging / f"{place.table}.{place.label}.parquet"
+    with reading(place):
+        if place.kind == "database":
+            from features.postgres import fetch
 
-        file = staging / f"{place.table}.parquet"
-        fetch(place.table, place.source, file)
-        place = Place(place.table, place.source, (file,), "parquet")
-    with reading(place.table):
-        if place.kind == "csv":
-            return _read_csv(place)
-        if place.kind == "json":
-            return _read_json(connection, place)
-        return _read_parquet(connection, place)
+            fetch(place.table, place.source, fetched)
+        elif place.source.query is not None:
+            rows = everything(connection, place)
+            answer(connection, place.table, place.source.query, rows, fetched)
+        else:
+            return _READERS[place.kind](connection, place)
+        raw = read_parquet(connection, replace(place, files=(fetched,)))
+        return replace(raw, is_text=place.kind in {"csv", "json"})
+
+
+def read_all(
+    connection: duckdb.DuckDBPyConnection, places: Iterable[Place], staging: Path
+) -> dict[str, list[Raw]]:
+    """Look at the sources of all tables; each table's are in the order of business.toml."""
+    raws: dict[str, list[Raw]] = {}
+    for place in places:
+        raws.setdefault(place.table, []).append(read(connection, place, staging))
+    return raws
 
 
 @contextmanager
-def reading(table: str) -> Iterator[None]:
-    """Turn DuckDB's complaints about a damaged file into a DataError that shows none of its content."""
+def named(place: Place) -> Iterator[None]:
+    """Say in a DataError about a table which of its sources it is about."""
     try:
         yield
-    except (duckdb.InvalidInputException, duckdb.IOException, duckdb.ConversionException) as error:
-        if "No space left" in str(error) or "Permission denied" in str(error):
-            raise OSError(None, str(error).rsplit(": ", 1)[-1]) from None
-        raise DataError(f"{table}: {_damage(str(error))}") from None
-    except duckdb.BinderException as error:
-        if "non-record JSON" not in str(error):
-            raise
-        raise DataError(f"{table}: a line of the file is not a JSON object. Correct the file.") from None
+    except DataError as error:
+        said = str(error).replace("[tables.identities]", "[identities]")
+        if place.is_one_of_several:
+            said = said.replace(f"{place.table}:", f"{place.table} (source {place.label}):", 1)
+        raise DataError(said) from None
+
+
+@contextmanager
+def reading(place: Place) -> Iterator[None]:
+    """Turn DuckDB's complaints about a damaged file into a DataError that shows none of its content."""
+    with named(place):
+        try:
+            yield
+        except (duckdb.InvalidInputException, duckdb.IOException, duckdb.ConversionException) as error:
+            if "No space left" in str(error) or "Permission denied" in str(error):
+                raise OSError(None, str(error).rsplit(": ", 1)[-1]) from None
+            raise DataError(f"{place.table}: {_damage(str(error))}") from None
+        except duckdb.BinderException as error:
+            if "non-record JSON" not in str(error):
+                raise
+            raise DataError(
+                f"{place.table}: a line of the file is not a JSON object. Correct the file."
+            ) from None
 
 
 def _is_visible(file: Path, folder: Path) -> bool:
@@ -191,113 +211,4 @@ def _damage(message: str) -> str:
     return f"{where} is damaged or cut off (or mixes line ends). Write it again."
 
 
-def _read_parquet(connection: duckdb.DuckDBPyConnection, place: Place) -> Raw:
-    """Parquet files: typed, all of the same types."""
-    mapping = place.source.mapping
-    rows = 0
-    seen: dict[str, pa.DataType] = {}
-    for file in place.files:
-        try:
-            with pq.ParquetFile(file) as parquet:
-                schema, found = parquet.schema_arrow, parquet.metadata.num_rows
-        except (pa.ArrowInvalid, OSError):
-            raise DataError(
-                f"{place.table}: {file.name} is not a whole Parquet file. Write it again."
-            ) from None
-        require(place.table, mapping, schema.names, file.name)
-        refuse_repeated(place.table, file.name, schema.names)
-        for theirs in mapping.values():
-            kind = schema.field(theirs).type
-            if seen.setdefault(theirs, kind) != kind:
-                raise DataError(
-                    f"{place.table}: column {theirs!r} is {kind} in {file.name} and {seen[theirs]} in "
-                    "the files before it. Write all files with one type."
-                )
-        rows += found
-    listed = texts([str(file) for file in place.files])
-    relation = f"SELECT {_renamed(mapping)} FROM read_parquet({listed}, hive_partitioning = false)"
-    return Raw(relation, _types(connection, relation), mapping, is_text=False, rows_at_most=rows)
-
-
-def _read_csv(place: Place) -> Raw:
-    """CSV files: every field is text, every row has the fields of the header."""
-    mapping = place.source.mapping
-    by_header: dict[Header, list[Path]] = {}
-    for file in place.files:
-        header = header_of(place.table, file)
-        require(place.table, mapping, header.columns, file.name)
-        trailing_fields(place.table, file, header)
-        by_header.setdefault(header, []).append(file)
-    parts = [
-        f"SELECT {_renamed(mapping)} FROM read_csv({texts([str(f) for f in files])}, auto_detect = false, "
-        f"columns = {_struct(header.columns)}, header = true, delim = {text(header.delimiter)}, "
-        """quote = '"', escape = '"', strict_mode = true, null_padding = false, ignore_errors = false)"""
-        for header, files in by_header.items()
-    ]
-    return Raw(
-        " UNION ALL ".join(parts),
-        dict.fromkeys(mapping, "VARCHAR"),
-        mapping,
-        is_text=True,
-        rows_at_most=_at_most(place),
-    )
-
-
-def _read_json(connection: duckdb.DuckDBPyConnection, place: Place) -> Raw:
-    """JSON lines: every value is text; numbers keep their digits."""
-    mapping = place.source.mapping
-    if not any(file.stat().st_size for file in place.files):
-        raise DataError(f"{place.table}: the source has no rows. Correct source in [tables.{place.table}].")
-    listed = texts([str(file) for file in place.files])
-    shape = f"format = 'newline_delimited', records = 'true', maximum_object_size = {2**24}"
-    detected = f"SELECT * FROM read_json({listed}, {shape}, maximum_depth = 1, sample_size = {{}})"
-    found = _types(connection, detected.format(10_000))
-    if not found.keys() >= set(mapping.values()):
-        found = _types(connection, detected.format(-1))
-    require(place.table, mapping, found.keys(), place.source.source)
-    for ours in mapping.keys() & {"customer_id", "event_id"}:
-        _refuse_fractions(connection, place, ours, f"FROM read_json({listed}, {shape}, columns = {{}})")
-    columns = _struct(sorted(set(mapping.values())))
-    relation = f"SELECT {_renamed(mapping)} FROM read_json({listed}, {shape}, columns = {columns})"
-    types = dict.fromkeys(mapping, "VARCHAR")
-    return Raw(relation, types, mapping, is_text=True, rows_at_most=_at_most(place))
-
-
-def _refuse_fractions(connection: duckdb.DuckDBPyConnection, place: Place, ours: str, rows: str) -> None:
-    """Refuse ids that are written as numbers with a point: their text has been lost where they come from."""
-    theirs = place.source.mapping[ours]
-    columns = f"{{{text(theirs)}: 'JSON'}}"
-    raw = f"CAST({name(theirs)} AS VARCHAR)"
-    row = connection.execute(
-        f"SELECT count(*) {rows.format(columns)} WHERE regexp_full_match({raw}, '-?[0-9.]+([eE].*)?') "
-        f"AND NOT regexp_full_match({raw}, '-?[0-9]+')"
-    ).fetchone()
-    if row and row[0]:
-        raise DataError(
-            f"{place.table}: column {theirs!r} (for {ours}) has numbers with a point; expected text or whole "
-            "numbers. Write the ids as text where they come from."
-        )
-
-
-def _struct(columns: Collection[str]) -> str:
-    """Write the columns of a text file in SQL."""
-    return "{" + ", ".join(f"{text(column)}: 'VARCHAR'" for column in columns) + "}"
-
-
-def _renamed(mapping: Mapping[str, str]) -> str:
-    """Write the mapped columns under our names in SQL."""
-    return ", ".join(f"{name(theirs)} AS {name(ours)}" for ours, theirs in mapping.items())
-
-
-def _types(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
-    """DuckDB's type of every column."""
-    rows = connection.execute(f"DESCRIBE {relation}").fetchall()
-    return {row[0]: row[1] for row in rows}
-
-
-def _at_most(place: Place) -> int:
-    """Bound the rows of text files by their bytes; compressed ones hold up to thirty times as many."""
-    shortest = _SHORTEST_ROW[place.kind]
-    return sum(
-        file.stat().st_size * (30 if file.suffix == ".gz" else 1) // shortest + 1 for file in place.files
-    )
+_READERS = {"parquet": read_parquet, "csv": read_csv, "json": read_json}

@@ -8,9 +8,11 @@
         customers/NNNN.parquet                     customer_id: the customers of a bucket, sorted
         <table>/NNNN.parquet                       customer (position above), at, known_at (if late), values
         profile/NNNN.parquet                       the same for the rows of the table customers
+        shared/<table>.parquet                     at and values of rows that are nobody's own, by group
         levels/<table>.<column>.parquet            sorted values of a category; a code is a position here
         rejected/<table>.parquet                   row, reason, and the raw columns as text
 
+Everybody who has ever been of one household is in one bucket.
 A snapshot never changes once it is named in ``CURRENT``.
 """
 
@@ -27,10 +29,11 @@ import pyarrow.parquet as pq
 
 from features.business import Business
 from features.errors import DataError, UserError, did_you_mean
-from features.events import Bucket, Codes, Events, Numbers
-from features.tables import TABLES, Kind
+from features.events import Bucket, Codes, Events, Numbers, Shared
+from features.sharing import share
+from features.tables import SHARED, TABLES, Kind
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout; a store of another version is built again."""
 
 
@@ -133,6 +136,7 @@ class Store:
     folder: Path
     manifest: Manifest
     _levels: dict[tuple[str, str], Sequence[str]] = field(default_factory=dict, repr=False, compare=False)
+    _shared: dict[tuple[str, frozenset[str]], Shared] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(cls, workspace: Path) -> "Store":
@@ -171,7 +175,7 @@ class Store:
         return store
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to another process without the levels that were read."""
+        """Travel to another process without what was read."""
         return type(self), (self.folder, self.manifest)
 
     @property
@@ -212,7 +216,7 @@ class Store:
             Which bucket, from 0 to ``n_buckets - 1``.
         columns : mapping of str to collection of str
             For each table that is wanted the value columns that are wanted; a table that the business does
-            not have is absent from the answer.
+            not have is absent from the answer.  The key of a shared table need not be named.
 
         Returns
         -------
@@ -227,19 +231,48 @@ class Store:
         tables = {
             table: self._events(index, len(ids), table, tuple(wanted))
             for table, wanted in columns.items()
-            if table in self.manifest.tables
+            if table in self.manifest.tables and table not in SHARED
         }
-        return Bucket(ids, tables)
+        return Bucket(ids, tables, self.shared(columns))
+
+    def shared(self, columns: Mapping[str, Collection[str]]) -> dict[str, Shared]:
+        """Return the shared tables among those that are wanted: what every customer is scored with.
+
+        Each is read once.
+
+        Raises
+        ------
+        DataError
+            A wanted column is not in the store.
+        """
+        found = {}
+        for table, wanted in columns.items():
+            if table in SHARED and table in self.manifest.tables:
+                values = frozenset(wanted) - {SHARED[table].key}
+                if (table, values) not in self._shared:
+                    self._shared[table, values] = self._read_shared(table, values)
+                found[table] = self._shared[table, values]
+        return found
+
+    def _read_shared(self, table: str, wanted: frozenset[str]) -> Shared:
+        """Read a shared table, all of it: rows of one time are ordered by every value."""
+        record, key = self.manifest.tables[table], SHARED[table].key
+        self._require(table, wanted)
+        rows = pq.read_table(self.folder / "shared" / f"{table}.parquet")
+        values = {column: _array(rows.column(column), Kind(kind)) for column, kind in record.columns.items()}
+        return share(
+            self.levels(table, key) if key in values else [],
+            np.asarray(values.pop(key), np.int32) if key in values else None,
+            rows.column("at").to_numpy(),
+            values,
+            self._levels_of(table, wanted),
+            sorted(wanted),
+        )
 
     def _events(self, index: int, n_customers: int, table: str, wanted: Sequence[str]) -> Events:
         """Read the rows of one table."""
         record = self.manifest.tables[table]
-        for column in wanted:
-            if column not in record.columns:
-                raise DataError(
-                    f"{table}: the store has no column {column!r}. {did_you_mean(column, record.columns)} "
-                    f"Map it in [tables.{table}] and build again."
-                )
+        self._require(table, wanted)
         structural = ["customer", "at", "known_at"] if record.late else ["customer", "at"]
         file = file_of(self.folder / folder_of(table), index)
         rows = pq.read_table(file, columns=[*structural, *wanted], use_threads=False)
@@ -248,10 +281,23 @@ class Store:
         at = rows.column("at").to_numpy()
         known_at = rows.column("known_at").to_numpy() if record.late else at
         values = {column: _array(rows.column(column), Kind(record.columns[column])) for column in wanted}
-        categories = [column for column in wanted if record.columns[column] == Kind.CATEGORY]
-        return Events(
-            offsets, at, known_at, values, Levels(categories, lambda column: self.levels(table, column))
-        )
+        return Events(offsets, at, known_at, values, self._levels_of(table, wanted))
+
+    def _require(self, table: str, wanted: Collection[str]) -> None:
+        """Refuse columns that the store does not have."""
+        known = self.manifest.tables[table].columns
+        for column in wanted:
+            if column not in known:
+                raise DataError(
+                    f"{table}: the store has no column {column!r}. {did_you_mean(column, known)} "
+                    f"Map it in [tables.{table}] and build again."
+                )
+
+    def _levels_of(self, table: str, wanted: Collection[str]) -> Levels:
+        """Return the levels of those columns that are categories, each read when first asked for."""
+        kinds = self.manifest.tables[table].columns
+        categories = [column for column in wanted if kinds[column] == Kind.CATEGORY]
+        return Levels(categories, lambda column: self.levels(table, column))
 
 
 def _array(column: pa.ChunkedArray, kind: Kind) -> Numbers | Codes:

@@ -29,10 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
     arguments = parser().parse_args(argv)
-    from serving import verbs
+    from serving import inspection, verbs
 
     try:
-        answer = getattr(verbs, arguments.verb)(arguments)
+        said_in = inspection if hasattr(inspection, arguments.verb) else verbs
+        answer = getattr(said_in, arguments.verb)(arguments)
         _say(answer, as_json=arguments.json)
     except HoldfastError as error:
         return _failed(error, as_json=arguments.json)
@@ -72,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     )
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     _data_verbs(verbs)
+    _inspection_verbs(verbs)
     _model_verbs(verbs)
     _answer_verbs(verbs)
     _other_verbs(verbs)
@@ -109,9 +111,38 @@ def _data_verbs(verbs: Any) -> None:
         "dataset cdnow --from downloads --to cdnow",
         business=False,
     )
-    dataset.add_argument("name", metavar="NAME", help="cdnow")
+    dataset.add_argument(
+        "name", metavar="NAME", help="cdnow, complete_journey, insurance, ravenstack or telco"
+    )
     dataset.add_argument("--from", dest="source", type=Path, required=True, help="the file or its folder")
     dataset.add_argument("--to", dest="target", type=Path, required=True, help="a new or empty folder")
+
+
+def _inspection_verbs(verbs: Any) -> None:
+    init = _verb(
+        verbs,
+        "init",
+        "look at files or database tables and write a commented business.toml",
+        "init purchases.parquet customers.parquet --to proposed.toml",
+        business=False,
+    )
+    init.add_argument(
+        "sources", nargs="+", metavar="SOURCE", help="files, folders, globs or a postgresql:// URL"
+    )
+    init.add_argument("--to", type=Path, default=Path("business.toml"), help="default: business.toml")
+    init.add_argument("--name", help="what the business is called (default: as the file or folder)")
+    init.add_argument("--currency", help="as in EUR (default: what the data show, or else USD)")
+    init.add_argument("--table", action="append", help="of the database: only this one; may be repeated")
+    init.add_argument("--force", action="store_true", help="replace the file if it is there")
+    _verb(verbs, "check", "grade the data A to F, with what to do; writes nothing", "check business.toml")
+    advise = _verb(
+        verbs,
+        "advise",
+        "recommend the churn horizon, with its regret",
+        "advise business.toml --out advice.html",
+    )
+    advise.add_argument("--until", type=_instant, help="as if today were then: nothing later is used")
+    advise.add_argument("--out", type=Path, help="also write a page with the curve")
 
 
 def _model_verbs(verbs: Any) -> None:

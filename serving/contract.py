@@ -299,7 +299,6 @@ def _plan(
     business: Business, table: Table, by_kind: Mapping[Kind, Reader], learned: Mapping[str, Kind]
 ) -> _Plan:
     """Say how the rows of a table are read."""
-    source = business.tables.get(table.name)
     own = {column.name: column.kind for column in table.columns}
     legal = {name: by_kind[kind] for name, kind in own.items()}
     required = set(table.required)
@@ -307,11 +306,11 @@ def _plan(
         # The customer is the object that the event lies in.
         del legal["customer_id"]
         required.discard("customer_id")
-    declared = {} if source is None else source.attribute_kinds
+    declared = business.attribute_kinds(table.name)
     attributes = {n: k or learned.get(n) for n, k in declared.items() if n not in own}
     for name, kind in attributes.items():
         legal[name] = attribute if kind is None else by_kind[kind]
-    mapped = set() if source is None else set(source.mapping)
+    mapped = business.columns_of(table.name)
     kept = [name for name in legal if name in mapped or name in {table.at, "known_at"}]
     zoned = business.business.timezone is not None
     return _Plan(

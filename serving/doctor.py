@@ -123,15 +123,19 @@ def _sources(business: Business) -> Iterator[Finding]:
     from features import postgres
     from features.sources import find
 
-    for table, source in business.tables.items():
+    for table in business.tables:
         try:
-            place = find(business, table)
-            if source.is_database:
-                postgres.look(table, source)
+            places = find(business, table)
+            for place in places:
+                if place.kind == "database":
+                    postgres.look(table, place.source)
         except HoldfastError as error:
             yield Finding(f"tables.{table}", good=False, says=str(error))
             continue
-        says = "the database answers" if source.is_database else f"{len(place.files)} {place.kind} file(s)"
+        says = ", ".join(
+            "the database answers" if place.kind == "database" else f"{len(place.files)} {place.kind} file(s)"
+            for place in places
+        )
         yield Finding(f"tables.{table}", good=True, says=says)
 
 

@@ -4,7 +4,7 @@ A batch, a request and Spark hand in the same kind of bucket and get the same by
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,12 @@ import pyarrow as pa
 
 from features.business import Business
 from features.errors import ContractMismatch, ModelUnavailable
-from features.events import Bucket, Numbers
+from features.events import Bucket, Numbers, Shared
+from features.language import Feature
 from features.panel import Panel, panel_of
+from features.selection import kind_of
 from features.store import Store
-from features.tables import TABLES, Kind
+from features.tables import SHARED, Kind
 from features.transactions import REPEAT_FEATURES
 from training import KINDS
 from training.artifact import FittedModel, load
@@ -30,7 +32,7 @@ COST_SHARE = 0.055
 ACCEPTANCE = 0.3
 """Share of leavers whom an offer keeps: the mean of EMPC's Beta(6, 14)."""
 
-_NEVER, _TOO_LONG_AGO = "never bought", "not bought within {}"
+_NEVER, _TOO_LONG_AGO, _NO_CONTRACT = "never bought", "not bought within {}", "not under contract"
 _DAYS, _TENURE, _SINCE, _ = REPEAT_FEATURES.names
 _YEAR_DAYS, _QUARTER_DAYS = 365, 90
 _SLIPPING_GAPS = 2
@@ -69,12 +71,15 @@ class Scorer:
         By kind of model.
     kinds : mapping of str to mapping of str to Kind
         The columns that the models read, by table, and how each is read.
+    shared : mapping of str to Shared
+        The shared tables of the store, for requests, which bring the customers' own events only.
     """
 
     attrition: FittedModel
     lifetime_value: FittedModel
     versions: Mapping[str, Version]
     kinds: Mapping[str, Mapping[str, Kind]]
+    shared: Mapping[str, Shared] = field(default_factory=dict)
 
     @classmethod
     def champion(cls, business: Business) -> str:
@@ -111,7 +116,7 @@ class Scorer:
                 f"The champion values customers in {value.facts['currency']}, business.toml says "
                 f"{business.business.currency}. Build and train again."
             )
-        return cls(attrition, value, versions, _kinds(business, attrition))
+        return cls(attrition, value, versions, _kinds(business, attrition), _shared(business, attrition))
 
     def columns(self) -> dict[str, frozenset[str]]:
         """Return the columns that the models read, by table."""
@@ -133,6 +138,8 @@ class Scorer:
             One row per customer in the bucket's order, with the columns of `SCORE_SCHEMA`; the percentile
             is null.
         """
+        if not bucket.shared:
+            bucket = replace(bucket, shared=self.shared)
         panel = panel_of(self.attrition.features, bucket, np.array([cutoff], np.int64))
         eligible = panel.column(self.attrition.eligible.name) > 0
         answers = {**self.attrition.predict(panel), **self.lifetime_value.predict(panel)}
@@ -188,10 +195,11 @@ class Scorer:
         ]
 
     def _reasons(self, panel: Panel, eligible: npt.NDArray[np.bool_]) -> list[str | None]:
-        window = self.attrition.eligible.window
+        asked = self.attrition.eligible
+        not_now = _TOO_LONG_AGO.format(asked.window) if isinstance(asked, Feature) else _NO_CONTRACT
         never = np.isnan(panel.column(_SINCE))
         chosen = np.select([eligible, never], [0, 1], 2)
-        words = [None, _NEVER, _TOO_LONG_AGO.format(window)]
+        words = [None, _NEVER, not_now]
         return [words[choice] for choice in chosen]
 
     def _bands(self, at_risk: Numbers) -> list[str | None]:
@@ -256,5 +264,10 @@ def _kinds(business: Business, model: FittedModel) -> dict[str, dict[str, Kind]]
 
 
 def _kind(stored: Mapping[str, str], table: str, column: str) -> Kind:
-    own = {one.name: one.kind for one in TABLES[table].columns}
-    return own[column] if column in own else Kind(stored[column])
+    return kind_of(table, column) or Kind(stored[column])
+
+
+def _shared(business: Business, model: FittedModel) -> dict[str, Shared]:
+    """Read the shared tables that a model needs."""
+    wanted = {table: columns for table, columns in model.features.columns.items() if table in SHARED}
+    return Store.of(business).shared(wanted) if wanted else {}

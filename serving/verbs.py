@@ -74,9 +74,10 @@ def dataset(arguments: Namespace) -> Answer:
 
     made = load(arguments.name, arguments.source, arguments.target)
     data = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(made).items()}
-    text = f"{made.rows:,} purchases of {made.customers:,} customers.\nBusiness: {made.business}"
+    rows = table(["table", "rows"], [[name, n] for name, n in made.tables.items()])
+    text = f"{rows}\n{made.customers:,} customers.\nBusiness: {made.business}"
     if made.rows != made.published_rows:
-        text += f"\nThe published file has {made.published_rows:,} rows: this is a part of it."
+        text += f"\nThe main file as published has {made.published_rows:,} rows, yours has {made.rows:,}."
     return Answer(data, text)
 
 

@@ -1,6 +1,7 @@
 """A small shop on disk: its files, its business.toml, and what a build made of them."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -14,19 +15,23 @@ GOOD = "".join(f"good{n},2024-03-{n + 1:02d},{n}.50\n" for n in range(10))
 """Ten rows without fault, so that a bad one beside them is no reason to refuse the table."""
 
 
-def toml_of(tables: dict[str, dict[str, object]], *, rest: str = "", **business: object) -> str:
-    """Write business.toml; ``timezone=None`` leaves the timezone out."""
+def toml_of(tables: dict[str, Any], *, rest: str = "", **business: object) -> str:
+    """Write business.toml; a table may have a list of sources; ``timezone=None`` leaves the timezone out."""
     business = {"name": "shop", "currency": "USD", "timezone": "UTC"} | business
     lines = ["[business]", *(f"{key} = {value!r}" for key, value in business.items() if value is not None)]
-    for name, keys in tables.items():
-        lines += [f"[tables.{name}]", *(f"{key} = {_inline(value)}" for key, value in keys.items())]
+    for name, given in tables.items():
+        heading = f"[[tables.{name}]]" if isinstance(given, list) else f"[tables.{name}]"
+        for keys in given if isinstance(given, list) else [given]:
+            lines += [heading, *(f"{key} = {_inline(value)}" for key, value in keys.items())]
     return "\n".join([*lines, rest]) + "\n"
 
 
 def shop(folder: Path, source: str = "purchases.csv", *, rest: str = "", tables=None, **keys) -> Business:
     """Declare one table of purchases (and others); keys of [business] are given by name."""
     table_keys = {
-        key: keys.pop(key) for key in ("columns", "formats", "attributes", "table", "query") if key in keys
+        key: keys.pop(key)
+        for key in ("columns", "formats", "attributes", "table", "query", "rows")
+        if key in keys
     }
     purchases = {"source": source, "columns": COLUMNS} | table_keys
     path = folder / "business.toml"

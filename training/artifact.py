@@ -21,7 +21,7 @@ import xgboost as xgb
 
 from features.errors import ContractMismatch
 from features.events import Numbers
-from features.language import Feature, FeatureSet
+from features.language import AnyFeature, FeatureSet, feature_from_dict
 from features.panel import Panel
 from training import boosting
 from training.attrition import AttritionModel
@@ -56,7 +56,7 @@ class FittedModel:
         How features become the estimator's columns.
     prior : RepeatBuying
         Fitted to everything known at ``facts["trained_until"]``.
-    eligible : Feature
+    eligible : Feature or Derived
         Rows where this feature is not above zero are not predicted.
     facts : mapping
         Plain JSON values: business, currency, cutoffs, horizon, seed, metrics, …
@@ -68,7 +68,7 @@ class FittedModel:
     estimator: Any
     inputs: Inputs
     prior: RepeatBuying
-    eligible: Feature
+    eligible: AnyFeature
     facts: Mapping[str, Any]
     golden: Mapping[str, Any] = field(default_factory=dict)
 
@@ -190,7 +190,7 @@ def load(folder: Path) -> FittedModel:
         _ESTIMATORS[manifest["kind"]].from_state(manifest["state"], boosters),
         Inputs(features, levels, manifest["horizon_days"], manifest["gap_days"], manifest["value_scale"]),
         RepeatBuying.from_dict(manifest["prior"]),
-        Feature.from_dict(manifest["eligible"]),
+        feature_from_dict(manifest["eligible"]),
         manifest["facts"],
         manifest["golden"],
     )

@@ -178,6 +178,7 @@ def to_markdown(card: Mapping[str, Any]) -> str:
         f"# {facts['business']}: {card['kind']}",
         "",
         f"Asked: {facts['asks']}",
+        *([f"Why this horizon: {facts['horizon_reason']}"] if facts.get("horizon_reason") else []),
         f"Judged on {card['rows']:,} rows kept from the fit by {facts['split']}.",
         f"Cutoffs of the holdout: {', '.join(facts['holdout_cutoffs'])}.",
         f"Cutoffs of the fit that is judged: {', '.join(facts['training_cutoffs'])}.",

@@ -12,14 +12,14 @@ from features.business import Business
 from features.errors import ContractMismatch, QuestionError
 from features.events import Numbers
 from features.store import Store
-from features.windows import to_text
+from features.windows import parse_duration, to_text
 from training import KINDS, card
 from training.artifact import output_names
 from training.card import Evidence
 from training.examples import Examples, assemble
 from training.inputs import RepeatBuying
 from training.jobs import needed_features, questions_of
-from training.questions import Question, ValueQuestion
+from training.questions import Question, ValueQuestion, with_horizon
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,10 @@ def evaluate(
         The scores answer other questions than those of business.toml.
     """
     store = Store.of(business)
+    if business.churn.horizon == "auto":
+        # What was asked then; the advisor may say otherwise by now.
+        asked = facts["questions"]["attrition"]["horizon"]
+        business = with_horizon(business, parse_duration(asked))
     questions = questions_of(business, store, KINDS)
     _check_asked(questions, facts["questions"])
     longest = max(question.span for question in questions)

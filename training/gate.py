@@ -3,11 +3,13 @@
 It fails closed: what cannot be judged is refused, and every refusal names its number.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from training.card import Evidence
+from training.leakage import Suspicion
 
 CHAMPION = "champion"
 
@@ -24,8 +26,8 @@ class Verdict:
         return not self.refusals
 
 
-def judge(evidence: Evidence, *, fresher: bool, seed: int) -> Verdict:
-    """Compare a challenger with every rival on the same holdout rows.
+def judge(evidence: Evidence, *, fresher: bool, seed: int, suspicions: Sequence[Suspicion] = ()) -> Verdict:
+    """Compare a challenger with every rival on the same holdout rows, and refuse one that learnt from leaks.
 
     Parameters
     ----------
@@ -38,12 +40,15 @@ def judge(evidence: Evidence, *, fresher: bool, seed: int) -> Verdict:
         one is refused.
     seed : int
         Of the bootstrap.
+    suspicions : sequence of Suspicion
+        Columns that seem to know the outcome: a figure that rests on them is no figure.
 
     Returns
     -------
     Verdict
     """
     metric = next(iter(evidence.metrics))
+    leaks = [str(suspicion) for suspicion in suspicions]
     refusals = []
     if len(evidence.realised) == 0 or np.unique(evidence.realised).size == 1:
         refusals.append(f"the holdout has {len(evidence.realised)} rows and one outcome only")
@@ -52,7 +57,7 @@ def judge(evidence: Evidence, *, fresher: bool, seed: int) -> Verdict:
             of_whom = f" of {whose}" if whose else ""
             refusals.append(f"{missing} of {len(said)} predictions{of_whom} are not numbers")
     if refusals:
-        return Verdict(tuple(refusals))
+        return Verdict((*leaks, *refusals))
     for rival in evidence.rivals:
         difference = evidence.beats(rival, seed)
         allowed_tie = rival == CHAMPION and fresher
@@ -62,4 +67,4 @@ def judge(evidence: Evidence, *, fresher: bool, seed: int) -> Verdict:
             f"{metric} is not better than that of {rival}: difference {difference.value:+.5f} "
             f"({difference.low:+.5f} to {difference.high:+.5f})"
         )
-    return Verdict(tuple(refusals))
+    return Verdict((*leaks, *refusals))

@@ -1,5 +1,6 @@
 """Training from the store to the registry: plan, assemble, fit, judge, refit, register, promote."""
 
+import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from features.language import FeatureSet
 from features.store import Store
 from features.transactions import REPEAT_FEATURES
 from features.windows import to_text
-from training import KINDS, artifact, card, gate, recipe, search
+from training import KINDS, artifact, card, gate, leakage, recipe, search
+from training.advice import settled
 from training.artifact import FittedModel
 from training.cutoffs import CutoffPlan, plan_cutoffs
 from training.examples import Examples, assemble
 from training.inputs import RepeatBuying
-from training.questions import Question, ValueQuestion, churn_question, value_question
+from training.questions import ExitQuestion, Question, ValueQuestion, churn_question, value_question
 from training.recipe import Fit, Recipe
 from training.tracking import Tracking, Version
 
@@ -67,6 +69,7 @@ class Workshop:
     examples: Examples
     priors: Mapping[int, RepeatBuying]
     questions: tuple[Question, ...]
+    horizon_reason: str
 
     def recipe(self, question: Question, value_scale: float) -> Recipe:
         """Return the recipe of one kind of model."""
@@ -120,6 +123,7 @@ def _set_up(business: Business, settings: Settings, progress: Progress) -> Works
             f"The facts are complete before {to_text(store.observed_until)}; "
             f"training as if today were {to_text(until)} would look beyond them."
         )
+    business, horizon_reason = settled(business, store, until, progress)
     questions = questions_of(business, store, settings.kinds)
     first = store.manifest.tables["purchases"].first_at
     if first is None or first >= until:
@@ -129,14 +133,23 @@ def _set_up(business: Business, settings: Settings, progress: Progress) -> Works
     cutoffs = sorted({*plan.training, *plan.holdout, *plan.refit})
     examples = assemble(store, features, questions, cutoffs, until, progress)
     priors = _priors(store, examples, until, progress)
-    return Workshop(business, store, Tracking(business), settings, until, plan, examples, priors, questions)
+    return Workshop(
+        business, store, Tracking(business), settings, until, plan, examples, priors, questions,
+        horizon_reason,
+    )  # fmt: skip
 
 
 def questions_of(business: Business, store: Store, kinds: Sequence[str]) -> tuple[Question, ...]:
     """Return the questions of a business, one for each kind of model."""
+    churn = churn_question(business)
+    if isinstance(churn, ExitQuestion):
+        raise QuestionError(
+            "This version trains no model of churn by exit. Declare [tables.purchases] and "
+            'kind = "silence" under [churn]; `holdfast check` grades the data for either.'
+        )
     has_cost = "cost" in store.manifest.tables["purchases"].columns
     asked: dict[str, Question] = {
-        "attrition": churn_question(business),
+        "attrition": churn,
         "lifetime-value": value_question(business, has_cost=has_cost),
     }
     return tuple(asked[kind] for kind in kinds)
@@ -195,8 +208,22 @@ def _judge(shop: Workshop, made: Recipe, progress: Progress) -> Judged:
         or champion.features.contract != shop.examples.panel.features.contract
     )
     progress(f"fit {made.kind}", 1, 1)
-    verdict = gate.judge(found, fresher=fresher, seed=shop.settings.seed)
+    suspects = _suspicions(shop, made)
+    verdict = gate.judge(found, fresher=fresher, seed=shop.settings.seed, suspicions=suspects)
     return Judged(fit, found, verdict, parameters, trials)
+
+
+def _suspicions(shop: Workshop, made: Recipe) -> tuple[leakage.Suspicion, ...]:
+    """Name the columns that seem to know the outcome of the newest realised cutoff.
+
+    What is written as of today tells the most about the outcome that is nearest to today.
+    """
+    rows = made.eligible(shop.examples.at(shop.plan.refit[-1:]))
+    answers = rows.answers[made.kind]
+    # Who brings less than most stands for who leaves.
+    left = answers > 0 if made.kind == "attrition" else answers <= np.median(answers)
+    trusted = shop.business.quality.trusted
+    return leakage.suspicions(rows.panel, left.astype(np.float64), "purchases", trusted)
 
 
 def _search(
@@ -223,12 +250,14 @@ def _champion_predictions(
 ) -> Any:
     """Predictions of the champion for the holdout, from nothing that happened in it.
 
-    A champion that was fitted to the holdout's outcomes is judged by its recipe: the same parameters,
-    fitted to the same rows as the challenger.  One that was not is asked as it stands.
+    A champion that was fitted to the holdout's outcomes, or that was asked another question (a horizon that
+    the advisor has changed since), is judged by its recipe: the same parameters, fitted to the same rows as
+    the challenger.  Any other is asked as it stands.
     """
     same_features = champion.features.contract == holdout.panel.features.contract
     saw_holdout = champion.facts["trained_until"] > to_text(min(shop.plan.holdout))
-    if saw_holdout or not same_features:
+    same_question = champion.facts["question"] == json.loads(json.dumps(made.question.to_dict()))
+    if saw_holdout or not same_features or not same_question:
         return made.fit(training, champion.facts["parameters"]).predict(holdout.panel)
     return champion.predict(holdout.panel)[artifact.output_names(made.kind)[0]]
 
@@ -282,6 +311,7 @@ def _facts(shop: Workshop, judged: Judged) -> dict[str, Any]:
         "fingerprint": shop.store.manifest.fingerprint,
         "trained_until": to_text(shop.until),
         "horizon": str(question.horizon),
+        "horizon_reason": shop.horizon_reason if question.name == "attrition" else "",
         "gap": str(question.gap),
         "split": str(plan.split),
         "training_cutoffs": [to_text(cutoff) for cutoff in plan.training],
@@ -297,10 +327,8 @@ def _facts(shop: Workshop, judged: Judged) -> dict[str, Any]:
 
 def _cautions(business: Business) -> list[str]:
     """What a reader of the figures must know about the data."""
-    customers = business.tables.get("customers")
-    if customers is None or "valid_from" in customers.columns:
-        return []
-    return [_NO_VALID_FROM]
+    customers = business.tables.get("customers", ())
+    return [] if all("valid_from" in source.mapping for source in customers) else [_NO_VALID_FROM]
 
 
 def _mean_outcome(shop: Workshop, made: Recipe) -> float:

@@ -11,8 +11,12 @@ import numpy as np
 
 from features import kernel
 from features.events import Bucket, Events, Instants, Numbers
-from features.language import FeatureSet
-from training.questions import ChurnQuestion, Question, ValueQuestion
+from features.language import FeatureSet, days_since_first
+from features.transactions import PURCHASES
+from features.windows import MICROSECONDS_PER_DAY
+from training.questions import ChurnQuestion, ExitQuestion, Question, ValueQuestion
+
+_FIRST = FeatureSet(days_since_first(PURCHASES))
 
 
 def outcomes(question: Question, bucket: Bucket, cutoffs: Instants, until: int) -> Numbers:
@@ -45,9 +49,39 @@ def outcomes(question: Question, bucket: Bucket, cutoffs: Instants, until: int) 
     if isinstance(question, ChurnQuestion):
         bought = _look_ahead(question.outcome, bucket, ends, until)[:, 0]
         return np.asarray(bought == 0, np.float64)
+    if isinstance(question, ExitQuestion):
+        return _left(question, _look_ahead(question.outcome, bucket, ends, until))
     if isinstance(question, ValueQuestion):
         return _margin(question, _look_ahead(question.outcome, bucket, ends, until))
     raise TypeError(f"no outcome is defined for {type(question).__name__}")
+
+
+def silences(bucket: Bucket, starts: Instants, until: int) -> Numbers:
+    """Measure how long every customer of a bucket bought nothing from each start on.
+
+    Parameters
+    ----------
+    bucket : Bucket
+        The customers and their purchases.
+    starts : int64 array (n_starts,)
+    until : int
+        Later facts, and facts known later, are not used.
+
+    Returns
+    -------
+    float64 array (n_starts * n_customers,)
+        Starts outermost.  Days from the start to the first purchase at or after it; NaN where there was
+        none before ``until``.
+    """
+    purchases = bucket.events(PURCHASES.table)
+    today = np.array([until], np.int64)
+    silent = []
+    for start in starts.tolist():
+        after = replace(bucket, tables={PURCHASES.table: purchases.keep(purchases.at >= start)})
+        ago = kernel.compute(_FIRST, after, today)[:, 0]
+        # Rounded to microseconds, or a purchase at a midnight would fall on the day before.
+        silent.append((until - start - np.rint(ago * MICROSECONDS_PER_DAY)) / MICROSECONDS_PER_DAY)
+    return np.concatenate(silent)
 
 
 def _look_ahead(outcome: FeatureSet, bucket: Bucket, ends: Instants, until: int) -> Numbers:
@@ -61,6 +95,18 @@ def _as_known_at(events: Events, until: int) -> Events:
         return events
     known = events.keep(events.known_at < until)
     return replace(known, known_at=known.at)
+
+
+def _left(question: ExitQuestion, counts: Numbers) -> Numbers:
+    """Whether a customer left: has an exit in the outcome window, or an end and no contract when it is over.
+
+    Who left before the window, in the gap for instance, did not leave in it.
+    """
+    left = counts[:, 0] > 0 if question.has_exits else np.zeros(len(counts), np.bool_)
+    if question.has_ends:
+        ends, begun, ended = counts.T[-3:]
+        left |= (ends > 0) & (begun <= ended)
+    return np.asarray(left, np.float64)
 
 
 def _margin(question: ValueQuestion, sums: Numbers) -> Numbers:

@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 
 from features.business import Business
+from features.declarations import AnyFeature
 from features.errors import QuestionError
-from features.language import Feature, FeatureSet, count, total
+from features.language import EventSource, FeatureSet, count, days_since_last, difference, quiet, ratio, total
 from features.panel import Panel
 from features.transactions import COSTED, LINES, PURCHASES
 from features.windows import Duration
 
 _LEAST_MARGIN = 0.01
+
+CONTRACTS = EventSource("subscriptions", at="started_at").named("contracts")
+ENDED_CONTRACTS = EventSource("subscriptions", at="ended_at").named("ended_contracts")
+EXITS = EventSource("exits", at="left_at")
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Question:
         ``attrition`` or ``lifetime-value``.
     asks : str
         The question in the business's words.
-    eligible : Feature
+    eligible : Feature or Derived
         Asked of a customer only where this feature is above zero at the cutoff.
     horizon, gap : Duration
         The outcome window is ``[cutoff + gap, cutoff + gap + horizon)``.
@@ -38,7 +43,7 @@ class Question:
 
     name: str
     asks: str
-    eligible: Feature
+    eligible: AnyFeature
     horizon: Duration
     gap: Duration
 
@@ -70,6 +75,34 @@ class ChurnQuestion(Question):
     def outcome(self) -> FeatureSet:
         """What is counted in the outcome window: the purchases."""
         return FeatureSet(count(PURCHASES).over(self.horizon))
+
+
+@dataclass(frozen=True)
+class ExitQuestion(Question):
+    """Leaves in the outcome window: is in ``exits``, or ends the last contract without another one.
+
+    Attributes
+    ----------
+    has_exits, has_ends : bool
+        Whether the business keeps ``exits``, and when contracts ended.
+    """
+
+    has_exits: bool
+    has_ends: bool
+
+    @property
+    def outcome(self) -> FeatureSet:
+        """Exits and ends in the outcome window; and contracts until its end, to see whether one runs."""
+        exits = [*count(EXITS).over(self.horizon)] if self.has_exits else []
+        if not self.has_ends:
+            return FeatureSet(*exits)
+        return FeatureSet(
+            *exits, *count(ENDED_CONTRACTS).over(self.horizon), count(CONTRACTS), count(ENDED_CONTRACTS)
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The question with what it rests on."""
+        return {**super().to_dict(), "has_exits": self.has_exits, "has_ends": self.has_ends}
 
 
 @dataclass(frozen=True)
@@ -123,23 +156,30 @@ class ValueQuestion(Question):
         return float((1 + self.discount_rate) ** (-middle_days / 365))
 
 
-def churn_question(business: Business) -> ChurnQuestion:
-    """Return the churn question of a business.
+def with_horizon(business: Business, horizon: Duration) -> Business:
+    """Return the same business asking about churn over another horizon."""
+    return business.model_copy(update={"churn": business.churn.model_copy(update={"horizon": horizon})})
+
+
+def churn_question(business: Business) -> ChurnQuestion | ExitQuestion:
+    """Return the churn question of a business, by silence or by exit.
 
     Raises
     ------
     QuestionError
-        The business asks for something that this version cannot answer yet.
+        The business has no table that could answer it, or leaves the horizon open.
     """
     churn = business.churn
-    if churn.kind != "silence" or "purchases" not in business.tables:
-        raise QuestionError(
-            "Churn by exit is not answered by this version. "
-            'Declare [tables.purchases] and kind = "silence" under [churn].'
-        )
     if not isinstance(churn.horizon, Duration):
         raise QuestionError(
-            'horizon = "auto" is not answered by this version. Write a duration, as in horizon = "90d".'
+            'horizon = "auto" is settled by the advisor before anything is asked; here it was not. '
+            'Run `holdfast advise` and write its horizon, as in horizon = "90d".'
+        )
+    if churn.kind == "exit":
+        return _exit_question(business, churn.horizon)
+    if "purchases" not in business.tables:
+        raise QuestionError(
+            'Churn by silence needs purchases. Declare [tables.purchases], or kind = "exit" under [churn].'
         )
     return ChurnQuestion(
         "attrition",
@@ -148,6 +188,46 @@ def churn_question(business: Business) -> ChurnQuestion:
         churn.horizon,
         churn.gap,
     )
+
+
+def _exit_question(business: Business, horizon: Duration) -> ExitQuestion:
+    """Ask who leaves."""
+    has_exits = "exits" in business.tables
+    has_ends = "ended_at" in business.columns_of("subscriptions")
+    if not has_exits and not has_ends:
+        raise QuestionError(
+            'kind = "exit" needs to know who left. Declare [tables.exits], or map ended_at in '
+            '[tables.subscriptions], or write kind = "silence" under [churn].'
+        )
+    return ExitQuestion(
+        "attrition",
+        f"Will a customer under contract leave in {horizon}?",
+        _under_contract(business, has_exits=has_exits, has_ends=has_ends),
+        horizon,
+        business.churn.gap,
+        has_exits,
+        has_ends,
+    )
+
+
+def _under_contract(business: Business, *, has_exits: bool, has_ends: bool) -> AnyFeature:
+    """Above zero where a contract has started that has not ended, and nobody has left since the newest start.
+
+    Where there are no contracts, a purchase within ``eligible`` stands for one.  An end that lies ahead is
+    not looked at: until it has passed, the contract runs.
+    """
+    if "subscriptions" in business.tables:
+        running: AnyFeature = count(CONTRACTS).feature
+        if has_ends:
+            running = difference("contracts_running_count", running, count(ENDED_CONTRACTS).feature)
+        newest = days_since_last(CONTRACTS)
+    else:
+        running, newest = _bought_within(business.churn.eligible), days_since_last(PURCHASES)
+    if not has_exits:
+        return running
+    since = quiet("days_since_start_and_no_exit", newest, days_since_last(EXITS))
+    # By 0 days, where somebody left since, it is NaN: not above zero.
+    return ratio("running_per_day_without_exit", running, since)
 
 
 def value_question(business: Business, *, has_cost: bool) -> ValueQuestion:
@@ -166,5 +246,5 @@ def value_question(business: Business, *, has_cost: bool) -> ValueQuestion:
     )
 
 
-def _bought_within(window: Duration) -> Feature:
+def _bought_within(window: Duration) -> AnyFeature:
     return count(PURCHASES).over(window)[0]

@@ -100,7 +100,7 @@ async def _requested(business, chosen):
 
     from serving import service, settings
 
-    rows = pq.read_table(business.folder / "transactions.parquet").to_pylist()
+    rows = pq.read_table(business.folder / "purchases.parquet").to_pylist()
     events = {customer: [] for customer in chosen}
     for row in reversed(rows):
         if row["customer_id"] in events:

@@ -628,6 +628,7 @@ def test_refused_rows_can_be_found_in_the_source(tmp_path):
     _, store = built(business)
     assert rejected_of(store, "purchases") == [
         {
+            "source": "1",
             "row": 11,
             "reason": "amount is not a plain number",
             "customer_id": SECRET,

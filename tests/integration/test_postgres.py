@@ -13,7 +13,10 @@ import pytest
 from shops import built, rejected_of, rows_of, shop
 
 from features.build import build
-from features.errors import BusinessError, DataError
+from features.business import load
+from features.drafting import write
+from features.errors import BusinessError, DataError, UserError
+from features.proposal import propose
 
 dbapi = pytest.importorskip("adbc_driver_postgresql.dbapi")
 
@@ -166,3 +169,21 @@ def test_refused_rows_of_a_database_are_kept_too(database, tmp_path):
     )
     _, store = built(shop(tmp_path, database, query=query, columns=COLUMNS | {"quantity": "amount"}))
     assert [row["reason"] for row in rejected_of(store, "purchases")] == ["amount is empty"]
+
+
+def test_init_lists_the_tables_of_a_database_and_proposes_a_business(database, tmp_path):
+    log = "CREATE TABLE sales (cust_id text, sold_at timestamptz, total numeric(9, 2)); " + "".join(
+        f"INSERT INTO sales VALUES ('c{n % 30}', '2024-01-01T00:00:00Z', {n}.5); " for n in range(60)
+    )
+    ask(database, log)
+    text = write(propose([f"{database}#public.sales"]), tmp_path)
+    (tmp_path / "business.toml").write_text(text)
+    business = load(tmp_path / "business.toml")
+    assert business.tables["purchases"][0].table == "public.sales"
+    assert business.business.name == "sales"
+    _, store = built(business)
+    assert sum(row["amount"] for row in rows_of(store, "purchases")) == 100 * sum(range(60)) + 50 * 60
+    with pytest.raises(UserError, match=r"no table 'sale'\. Known: .*public\.sales"):
+        propose([f"{database}#sale"])
+    assert {draft.table for draft in propose([database]).drafts} == {"purchases"}
+    ask(database, "DROP TABLE sales")

@@ -13,6 +13,7 @@ from features.errors import BusinessError
 from features.windows import days, parse_instant
 
 PURCHASES = {"purchases": {"source": "p.csv", "columns": COLUMNS}}
+MARKET = {"source": "m.csv", "columns": {"observed_at": "t"}}
 
 
 def with_keys(**keys):
@@ -68,7 +69,7 @@ def test_the_documented_file_is_read(tmp_path):
     assert business.churn.horizon == days(90)
     assert business.churn.gap == days(0)
     assert business.value.horizons == (days(90), days(365))
-    assert business.tables["customers"].mapping == {
+    assert business.tables["customers"][0].mapping == {
         "region": "region",
         "income": "income",
         "customer_id": "id",
@@ -120,7 +121,14 @@ def test_a_loaded_business_does_not_change(tmp_path):
             toml_of({"purchase": {"source": "p"}}),
             r"tables.purchase: there is no such table. Did you mean purchases\?",
         ),
-        (toml_of({"market": {"source": "p"}} | PURCHASES), r"tables.market: this version does not read"),
+        (
+            toml_of({"market": {"source": "p", "columns": {"observed_at": "t"}}} | PURCHASES),
+            r"tables.market: market needs at least one indicator",
+        ),
+        (
+            toml_of({"market": MARKET | {"attributes": {"mood": "category"}}} | PURCHASES),
+            r"tables.market: the indicators of market are numbers; mood is declared as category",
+        ),
         (toml_of({}), r"tables: (missing|needs)"),
         (
             toml_of({"customers": {"source": "p", "columns": {"customer_id": "id"}}}),
@@ -171,7 +179,7 @@ def test_a_loaded_business_does_not_change(tmp_path):
             r"channel is a column of this table and has the kind category, not number",
         ),
         (with_keys(attributes={"x": "colour"}), r"attributes.*'category'"),
-        (with_keys(table="x"), r"table and query go with a postgresql"),
+        (with_keys(table="x"), r"table goes with a postgresql"),
     ],
 )
 def test_what_cannot_be_is_answered_with_what_could(tmp_path, text, match):
@@ -183,7 +191,7 @@ def test_what_cannot_be_is_answered_with_what_could(tmp_path, text, match):
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(
         BusinessError,
-        match=r"no file .*nothing.toml. Write one as in the README, or .*`holdfast simulate`",
+        match=r"no file .*nothing.toml. Let `holdfast init` write one .*`holdfast simulate`",
     ):
         load(tmp_path / "nothing.toml")
     with pytest.raises(BusinessError, match="cannot be read"):
@@ -231,7 +239,7 @@ def test_attributes_may_be_mapped_and_may_name_columns_of_the_table(tmp_path):
         "columns": COLUMNS | {"monthly": "Monthly Charge"},
         "attributes": {"monthly": "number", "channel": "category"},
     }
-    source = loaded(tmp_path, toml_of({"purchases": purchases})).tables["purchases"]
+    source = loaded(tmp_path, toml_of({"purchases": purchases})).tables["purchases"][0]
     assert source.mapping == COLUMNS | {"monthly": "Monthly Charge", "channel": "channel"}
 
 
@@ -243,3 +251,64 @@ def test_every_currency_has_its_digits():
         4,
     )
     assert all(len(code) == 3 and code.isupper() for code in MINOR_DIGITS)
+
+
+def test_the_bar_of_quality_has_a_default(tmp_path):
+    quality = loaded(tmp_path, toml_of(PURCHASES)).quality
+    assert (quality.minimum, quality.trusted) == ("C", ())
+    rest = '[quality]\nminimum = "B"\ntrusted = ["purchases.amount"]'
+    quality = loaded(tmp_path, toml_of(PURCHASES, rest=rest)).quality
+    assert (quality.minimum, quality.trusted) == ("B", ("purchases.amount",))
+
+
+@pytest.mark.parametrize(
+    ("rest", "match"),
+    [
+        ('[quality]\nminimum = "G"', r"quality\.minimum: .*'A', 'B'"),
+        ('[quality]\nminimun = "A"', r"quality\.minimun: unknown key\. Did you mean minimum\?"),
+        ('[quality]\ntrusted = "purchases.amount"', r"quality\.trusted"),
+        (
+            '[quality]\ntrusted = ["purchases.amuont"]',
+            r"'purchases\.amuont' is not a mapped column\. Did you mean purchases\.amount\?",
+        ),
+        ("[qualty]\nx = 1", r"qualty: unknown key\. Did you mean quality\?"),
+        ("[identites]\nx = 1", r"identites: unknown key\. Did you mean identities\?"),
+    ],
+)
+def test_a_mistake_about_quality_is_answered_with_the_nearest_name(tmp_path, rest, match):
+    with pytest.raises(BusinessError, match=match):
+        loaded(tmp_path, toml_of(PURCHASES, rest=rest))
+
+
+def test_the_market_is_allowed(tmp_path):
+    market = MARKET | {"attributes": ["unemployment"]}
+    business = loaded(tmp_path, toml_of(PURCHASES | {"market": market}))
+    assert business.columns_of("market") == {"observed_at", "unemployment"}
+
+
+def test_what_several_sources_map_is_their_union(tmp_path):
+    sources = [
+        {"name": "web", "source": "a.csv", "columns": COLUMNS, "attributes": ["x"]},
+        {
+            "source": "b.csv",
+            "columns": COLUMNS | {"channel": "lane"},
+            "attributes": {"x": "flag", "y": "number"},
+        },
+    ]
+    business = loaded(tmp_path, toml_of({"purchases": sources}))
+    assert [source.name for source in business.tables["purchases"]] == ["web", None]
+    assert business.columns_of("purchases") == {*COLUMNS, "channel", "x", "y"}
+    assert business.attribute_kinds("purchases") == {"x": "flag", "y": "number"}
+    business = loaded(tmp_path, toml_of({"purchases": sources[::-1]}))
+    assert business.attribute_kinds("purchases") == {"x": "flag", "y": "number"}
+    assert business.columns_of("exits") == frozenset()
+    assert business.attribute_kinds("exits") == {}
+
+
+def test_a_currency_is_written_in_columns_of_all_sources(tmp_path):
+    one = {"source": "a.csv", "columns": COLUMNS | {"currency": "c"}}
+    other = {"source": "b.csv", "columns": COLUMNS, "attributes": ["currency"]}
+    with pytest.raises(
+        BusinessError, match="currency is in columns of one source and in attributes of another"
+    ):
+        loaded(tmp_path, toml_of({"purchases": [one, other]}))

@@ -1,4 +1,4 @@
-"""Public data sets become tables and a business file, and files of another shape are refused by name."""
+"""CDNOW becomes a table and a business file, and files of another shape are refused by name."""
 
 from datetime import date
 from decimal import Decimal
@@ -41,7 +41,7 @@ def parquet(folder: Path, **columns: list) -> Path:
 
 
 def rows(folder: Path) -> list[tuple]:
-    table = pq.read_table(folder / "transactions.parquet")
+    table = pq.read_table(folder / "purchases.parquet")
     return list(zip(*(table[name].to_pylist() for name in NAMES), strict=True))
 
 
@@ -51,10 +51,10 @@ def test_cdnow_from_the_published_text_and_from_parquet_are_the_same_bytes(data_
         loaded = load("cdnow", data_dir / "cdnow" / file, tmp_path / file)
         assert (loaded.rows, loaded.customers, loaded.published_rows) == (69_659, 23_570, 69_659)
     load("cdnow", data_dir / "cdnow", tmp_path / "folder")
-    for name in ("transactions.parquet", "business.toml"):
+    for name in ("purchases.parquet", "business.toml"):
         first, *others = [path.read_bytes() for path in sorted(tmp_path.glob(f"*/{name}"))]
         assert others == [first, first]
-    table = pq.read_table(tmp_path / "folder" / "transactions.parquet")
+    table = pq.read_table(tmp_path / "folder" / "purchases.parquet")
     assert pc.sum(table["amount"]).as_py() == Decimal("2500315.63")
     assert pc.min_max(table["date"]).as_py() == {"min": date(1997, 1, 1), "max": date(1998, 6, 30)}
 
@@ -65,7 +65,7 @@ def test_the_text_is_read_with_or_without_its_line_of_names(tmp_path, newline, n
     lines = LINES.splitlines()[0 if named else 1 :]
     loaded = load("cdnow", text(tmp_path, newline.join([*lines, ""])), tmp_path / "out")
     assert rows(tmp_path / "out") == ROWS
-    assert (loaded.rows, loaded.customers) == (4, 3)
+    assert (loaded.rows, loaded.customers, loaded.tables) == (4, 3, {"purchases": 4})
 
 
 def test_parquet_with_floats_and_times_gives_the_same_table(tmp_path):
@@ -82,13 +82,10 @@ def test_the_business_file_reads_and_names_columns_that_are_there(tmp_path):
     assert to_text(read.business.observed_until) == "1998-07-02"
     assert (str(read.churn.horizon), str(read.churn.gap), str(read.churn.eligible)) == ("182d", "0d", "365d")
     assert ([str(horizon) for horizon in read.value.horizons], read.value.margin) == (["182d"], 1.0)
-    source = read.tables["purchases"]
-    table = pq.read_schema(tmp_path / "out" / source.source)
-    assert sorted(source.columns.values()) == sorted(table.names)
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path):
-    with pytest.raises(UserError, match=r"'cdnw' .* Did you mean cdnow\? Known: cdnow\."):
+    with pytest.raises(UserError, match=r"'cdnw' .* Did you mean cdnow\? Known: cdnow, "):
         load("cdnw", tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -132,9 +129,9 @@ def test_an_empty_text_is_refused(tmp_path, content):
         ({"customer_id": ["1", None, "2", "3"]}, "customer_id .* empty cells"),
         ({"amount": [1.0, 2.0, 3.0, 4.001]}, "two decimals"),
         ({"amount": [1.0, 2.0, 3.0, float("nan")]}, "two decimals"),
-        ({"amount": ["1", "2", "3", "many"]}, "two decimals"),
-        ({"quantity": [1.0, 2.0, 3.0, 4.5]}, "whole quantity"),
-        ({"date": ["1", "2", "3", "4"]}, "a date"),
+        ({"amount": ["1", "2", "3", "many"]}, "amount .* two decimals"),
+        ({"quantity": [1.0, 2.0, 3.0, 4.5]}, "quantity .* a whole number"),
+        ({"date": ["1", "2", "3", "4"]}, "date .* a date"),
     ],
 )
 def test_parquet_of_another_shape_is_refused(tmp_path, columns, message):
@@ -158,13 +155,14 @@ def test_a_file_that_only_claims_to_be_parquet_is_refused(tmp_path):
 
 
 def test_neither_the_source_nor_the_business_of_somebody_else_is_overwritten(tmp_path):
-    before = (parquet(tmp_path) / "transactions.parquet").read_bytes()
+    source = (parquet(tmp_path) / "transactions.parquet").rename(tmp_path / "purchases.parquet")
+    before = source.read_bytes()
     with pytest.raises(UserError, match="over its own source"):
-        load("cdnow", tmp_path, tmp_path)
-    assert (tmp_path / "transactions.parquet").read_bytes() == before
+        load("cdnow", source, tmp_path)
+    assert source.read_bytes() == before
     (tmp_path / "business.toml").write_text("[business]\n")
     with pytest.raises(UserError, match="did not write"):
-        load("cdnow", tmp_path / "transactions.parquet", tmp_path)
+        load("cdnow", source, tmp_path)
 
 
 def test_loading_again_replaces_what_was_loaded_before(tmp_path):

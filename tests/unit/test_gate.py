@@ -5,6 +5,7 @@ import pytest
 
 from training import gate
 from training.card import Evidence
+from training.leakage import Suspicion
 
 rng = np.random.default_rng(7)
 N = 600
@@ -109,3 +110,20 @@ def test_customers_who_only_sent_things_back_can_be_judged():
 def test_the_verdict_does_not_depend_on_the_draw():
     found = {gate.judge(churn(CHANCE, bg_nbd=RATE), fresher=False, seed=seed).passed for seed in range(5)}
     assert found == {True}
+
+
+LEAK = Suspicion("surveys", "score", "surveys_score", 0.953, "alone ranks who leaves with an AUC of 0.953")
+
+
+def test_a_suspected_column_is_refused_by_name_and_number():
+    found = gate.judge(churn(CHANCE, bg_nbd=RATE), fresher=False, seed=0, suspicions=[LEAK])
+    assert not found.passed
+    (refusal,) = found.refusals
+    assert refusal.startswith("surveys.score alone ranks who leaves with an AUC of 0.953. Leave it out")
+
+
+def test_a_suspected_column_is_named_beside_what_else_is_wrong():
+    found = gate.judge(churn(1 - CHANCE, bg_nbd=RATE), fresher=False, seed=0, suspicions=[LEAK])
+    assert len(found.refusals) == 2
+    nothing = churn(CHANCE, np.zeros(N), bg_nbd=RATE)
+    assert len(gate.judge(nothing, fresher=False, seed=0, suspicions=[LEAK]).refusals) == 2

@@ -34,7 +34,8 @@ def test_a_glob_and_a_folder_are_all_their_files(tmp_path):
         (tmp_path / "parts" / mark).write_text("x")
     assert amounts(built(shop(tmp_path, "parts"))[1]) == ALL
     assert amounts(built(shop(tmp_path, "parts/**/*.csv"))[1]) == ALL
-    assert len(find(shop(tmp_path, "parts/*.csv"), "purchases").files) == 2
+    (place,) = find(shop(tmp_path, "parts/*.csv"), "purchases")
+    assert len(place.files) == 2
 
 
 def test_an_absolute_path_is_read_from_there(tmp_path):
@@ -101,8 +102,9 @@ def test_the_database_may_read_its_sources_and_nothing_else(tmp_path):
     (tmp_path / "secret.csv").write_text("x\n1\n")
     business = csv_shop(tmp_path, GOOD)
     (tmp_path / "staging").mkdir()
-    with connect(tmp_path / "staging", [find(business, "purchases")], "200MB", 1) as connection:
-        raw = read(connection, find(business, "purchases"), tmp_path / "staging")
+    (place,) = find(business, "purchases")
+    with connect(tmp_path / "staging", [place], "200MB", 1) as connection:
+        raw = read(connection, place, tmp_path / "staging")
         assert connection.execute(f"SELECT count(*) FROM ({raw.relation})").fetchone() == (10,)
         for sql in (
             f"SELECT * FROM read_csv('{tmp_path}/secret.csv')",
@@ -194,7 +196,7 @@ def test_hostile_names_are_quoted(tmp_path):
     from features.business import load
 
     business = load(path)
-    assert business.tables["purchases"].columns == columns
+    assert business.tables["purchases"][0].columns == columns
     assert built(business)[1].customer_ids(0) == ["a"]
 
 
