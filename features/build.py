@@ -9,20 +9,20 @@ from pathlib import Path
 
 import duckdb
 
-from features.assembly import Contents, write_customers, write_market, write_prices
 from features.business import Business
 from features.errors import UserError
-from features.feeds import Staged
-from features.households import divide_again, find_keys
-from features.identities import read_identities
-from features.job import Job, Progress
-from features.origins import Place, Raw
-from features.prices import KINDS, with_prices
-from features.publication import fingerprint, publish, sole_writer, unfinished
-from features.refusals import write_rejected
-from features.sources import connect, find_all, read_all
-from features.staging import Division, stage
+from features.intake.feeds import Staged
+from features.intake.identities import read_identities
+from features.intake.origins import Place, Raw
+from features.intake.refusals import write_rejected
+from features.intake.sources import connect, find_all, read_all
+from features.intake.staging import Division, stage
 from features.store import Manifest, TableRecord
+from features.storing.assembly import Contents, write_customers, write_market, write_prices
+from features.storing.households import divide_again, find_keys
+from features.storing.job import Job, Progress
+from features.storing.prices import KINDS, with_prices
+from features.storing.publication import fingerprint, publish, sole_writer, unfinished
 from features.tables import PLAN_PRICES
 from features.windows import next_midnight, to_instant
 

@@ -38,8 +38,8 @@ from pydantic import (
 
 from features.currencies import MINOR_DIGITS
 from features.errors import BusinessError, UserError, did_you_mean
+from features.intake.origins import Identities, Section, Source, Timezone, timezones
 from features.mapping import identities_problem, problem_of, sources_problem
-from features.origins import Identities, Section, Source, Timezone, timezones
 from features.tables import Kind
 from features.windows import Duration, parse_duration, parse_instant
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from features.errors import did_you_mean
-from features.origins import Identities, Rows, Source
+from features.intake.origins import Identities, Rows, Source
 from features.tables import TABLES, Kind, Table
 
 EPOCH_UNITS = {"epoch_seconds": 1_000_000, "epoch_milliseconds": 1_000, "epoch_microseconds": 1}

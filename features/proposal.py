@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from features import dated, inventory, snapshots
 from features.currencies import MINOR_DIGITS
-from features.drafts import Choice, Draft, Line, Proposal, quoted
 from features.errors import DataError, UserError, did_you_mean
-from features.inventory import Found, Inventory, Progress
-from features.matching import Match, match
-from features.profiling import Look
-from features.references import customer_columns, is_exactly_unique, own_number, pointed_at
+from features.proposing import dated, inventory, snapshots
+from features.proposing.drafts import Choice, Draft, Line, Proposal, quoted
+from features.proposing.inventory import Found, Inventory, Progress
+from features.proposing.matching import Match, match
+from features.proposing.profiling import Look
+from features.proposing.references import customer_columns, is_exactly_unique, own_number, pointed_at
+from features.proposing.vocabulary import topics, words
 from features.tables import TABLES
-from features.vocabulary import topics, words
 
 _SYMBOLS = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR"}
 _WORDS = {"dollar": "USD", "dollars": "USD", "euro": "EUR", "euros": "EUR", "pounds": "GBP"}

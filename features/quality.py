@@ -50,14 +50,14 @@ The last two need outcomes, so they are found in `training.relevance`.
 
 from typing import Any
 
-from features import census as censuses
-from features import rhythm
-from features.census import Census, TableCensus
-from features.completeness import completeness
-from features.grades import Inspection
-from features.redundancy import redundancy
+from features.grading import census as censuses
+from features.grading import rhythm
+from features.grading.census import Census, TableCensus
+from features.grading.completeness import completeness
+from features.grading.grades import Inspection
+from features.grading.redundancy import redundancy
+from features.grading.timeliness import age_days, delay_quantile, late_share, timeliness
 from features.store import Store
-from features.timeliness import age_days, delay_quantile, late_share, timeliness
 from features.windows import to_text
 
 

@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 from features.business import Business
 from features.errors import DataError, UserError, did_you_mean
 from features.events import Bucket, Codes, Events, Numbers, Shared
-from features.sharing import share
+from features.storing.sharing import share
 from features.tables import SHARED, TABLES, Kind
 
 FORMAT = 2

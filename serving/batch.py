@@ -24,8 +24,8 @@ from features.business import Business
 from features.errors import QuestionError, UserError
 from features.events import Bucket, Numbers
 from features.panel import each_bucket
-from features.publication import flush, flush_names, sole_writer
 from features.store import Store
+from features.storing.publication import flush, flush_names, sole_writer
 from features.windows import parse_instant, to_text
 from serving import scores
 from serving.scorer import Scorer

@@ -120,8 +120,8 @@ def _business(path: Path) -> Iterator[Finding]:
 
 def _sources(business: Business) -> Iterator[Finding]:
     """Whether there are files, or a database that answers, for every table; no row is read."""
-    from features import postgres
-    from features.sources import find
+    from features.intake import postgres
+    from features.intake.sources import find
 
     for table in business.tables:
         try:

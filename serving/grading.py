@@ -2,7 +2,7 @@
 
 from itertools import groupby
 
-from features.grades import Dimension, Finding, Inspection
+from features.grading.grades import Dimension, Finding, Inspection
 from serving.verbs import table
 
 MOST_LINES = 15

@@ -7,7 +7,7 @@ from pathlib import Path
 from features import business as businesses
 from features.business import Business
 from features.errors import QualityRefused
-from features.grades import Dimension, Inspection
+from features.grading.grades import Dimension, Inspection
 from serving.verbs import Answer, progress
 
 
@@ -54,8 +54,8 @@ def _inspect(business: Business) -> Inspection:
 
 def init(arguments: Namespace) -> Answer:
     """Look at files or database tables and write a commented business.toml."""
-    from features.drafting import write
     from features.proposal import propose, sources_of
+    from features.proposing.drafting import write
     from serving.proposals import as_data, as_text, publish, refuse_existing
 
     target = arguments.to

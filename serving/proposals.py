@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from features.drafts import Proposal
 from features.errors import UserError
+from features.proposing.drafts import Proposal
 from serving.verbs import table
 
 

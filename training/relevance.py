@@ -14,7 +14,7 @@ from features.catalogue import features_for
 from features.declarations import FeatureSet
 from features.errors import QuestionError
 from features.events import Bucket, Numbers
-from features.grades import Dimension, Finding, Grade
+from features.grading.grades import Dimension, Finding, Grade
 from features.panel import Panel, concatenate, each_bucket, panel_of
 from features.selection import kind_of
 from features.store import Store

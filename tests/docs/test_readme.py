@@ -79,7 +79,19 @@ def _run(folder, words):
 
 def test_the_examples_of_the_verbs_run_in_the_order_of_use(shop):
     _run(shop, "train business.toml --no-promote")
-    for verb in ("check", "build", "advise", "models", "promote", "rollback", "train", "score", "evaluate", "keys", "doctor"):
+    for verb in (
+        "check",
+        "build",
+        "advise",
+        "models",
+        "promote",
+        "rollback",
+        "train",
+        "score",
+        "evaluate",
+        "keys",
+        "doctor",
+    ):
         assert _run(shop, _example(verb)).strip(), verb
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from features.build import build
 from features.errors import ModelUnavailable, QuestionError, UserError
-from features.publication import sole_writer
 from features.store import Store
+from features.storing.publication import sole_writer
 from features.windows import MICROSECONDS_PER_DAY, to_text
 from serving import batch, scores
 from serving.scorer import SCORE_SCHEMA

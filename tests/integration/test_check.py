@@ -10,7 +10,7 @@ import pytest
 from experiments.simulator import simulate
 from features import business as businesses
 from features.build import build
-from features.grades import Dimension, Finding, Grade, Inspection
+from features.grading.grades import Dimension, Finding, Grade, Inspection
 from serving import cli, grading
 from training import jobs
 

@@ -10,11 +10,11 @@ import pytest
 from dying import build_and_die
 from shops import HEADER, built, rows_of, shop
 
-from features import publication
 from features.build import build
 from features.errors import UserError
-from features.publication import fingerprint
 from features.store import Store
+from features.storing import publication
+from features.storing.publication import fingerprint
 
 N_CUSTOMERS = 400
 

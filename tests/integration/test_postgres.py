@@ -14,9 +14,9 @@ from shops import built, rejected_of, rows_of, shop
 
 from features.build import build
 from features.business import load
-from features.drafting import write
 from features.errors import BusinessError, DataError, UserError
 from features.proposal import propose
+from features.proposing.drafting import write
 
 dbapi = pytest.importorskip("adbc_driver_postgresql.dbapi")
 

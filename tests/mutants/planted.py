@@ -433,7 +433,7 @@ MUTANTS = (
     Mutant(
         "delivered twice, counted twice",
         "Rows with one event id are not looked at as repeats.",
-        "features.feeds",
+        "features.intake.feeds",
         ("Staged.kept",),
         "if not self.has_repeats:",
         "if self:",
@@ -442,12 +442,12 @@ MUTANTS = (
     Mutant(
         "store in order of arrival",
         "The store keeps the events of a customer in the order in which they became known.",
-        "features.buckets",
+        "features.storing.buckets",
         ("arrange",),
         "[numbers(at.to_numpy()), numbers(known_at.to_numpy())]",
         "[numbers(known_at.to_numpy()), numbers(at.to_numpy())]",
         (STORE,),
-        ("features.assembly",),
+        ("features.storing.assembly",),
     ),
     Mutant(
         "label one tick early",
@@ -654,7 +654,7 @@ MUTANTS = (
     Mutant(
         "a season is a gap",
         "Months in which a shop is closed every year are called a gap.",
-        "features.rhythm",
+        "features.grading.rhythm",
         ("silences",),
         "and not _is_season(active, first, end)",
         "",

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shops import GOOD, built, csv_shop, rows_of
 
-from features import households
 from features.errors import DataError
+from features.storing import households
 
 LAW = settings(max_examples=10)
 PEOPLE = [f"p{n}" for n in range(12)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from features import disguises
+from features.grading import disguises
 from features.windows import parse_instant
 
 rng = np.random.default_rng(3)

@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from features import levels
-from features.buckets import Arranged, part_of, translated
-from features.ordering import encode
+from features.storing import levels
+from features.storing.buckets import Arranged, part_of, translated
+from features.storing.ordering import encode
 
 words = st.sampled_from([None, "", "a", "B", "é", "zz", "\U0001f600", "\uffff"])
 buckets_of_words = st.lists(st.lists(st.tuples(words, words), max_size=8), min_size=1, max_size=4)

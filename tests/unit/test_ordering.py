@@ -5,7 +5,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.ordering import numbers, ordered, words
+from features.storing.ordering import numbers, ordered, words
 
 FEW = [np.nan, -np.inf, -1.5, -1.0, 0.0, 0.1, 2.0, 1e300, np.inf]
 rows = st.lists(

@@ -12,9 +12,9 @@ import pytest
 
 from features.build import build
 from features.business import load
-from features.drafting import write
 from features.errors import DataError, UserError
 from features.proposal import propose
+from features.proposing.drafting import write
 
 DAYS = [date(2023, 1, 1) + timedelta(days=3 * n) for n in range(120)]
 CANARY = "Canary-7731"
@@ -468,7 +468,7 @@ def test_two_times_without_names_are_a_choice(tmp_path):
 
 
 def test_customers_that_come_twice_outside_the_sample_are_no_customers_table(tmp_path, monkeypatch):
-    monkeypatch.setattr("features.profiling.SAMPLE_ROWS", 20)
+    monkeypatch.setattr("features.proposing.profiling.SAMPLE_ROWS", 20)
     ids = [f"c{n}" for n in range(40)]
     people = csv(tmp_path, "customers.csv", customer_id=ids, town=["x", "y"] * 20)
     _, toml, _ = proposed(tmp_path, people, orders(tmp_path))

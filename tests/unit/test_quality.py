@@ -9,7 +9,7 @@ import pytest
 from features import quality
 from features.build import build
 from features.business import load
-from features.grades import Dimension, Finding, Grade, Inspection
+from features.grading.grades import Dimension, Finding, Grade, Inspection
 from features.store import Store
 
 rng = np.random.default_rng(11)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from features import rhythm
+from features.grading import rhythm
 
 YEAR = 365
 

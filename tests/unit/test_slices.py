@@ -3,8 +3,8 @@
 import duckdb
 import pytest
 
-from features import slices
-from features.slices import REFUSED, SLICE, divide, offer, read_slices
+from features.intake import slices
+from features.intake.slices import REFUSED, SLICE, divide, offer, read_slices
 
 N_ROWS = 5000
 ROWS = (

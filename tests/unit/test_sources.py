@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from shops import GOOD, HEADER, built, csv_shop, rows_of, shop
 
-from features.delimited import header_of
 from features.errors import DataError
-from features.sources import connect, find, read
+from features.intake.delimited import header_of
+from features.intake.sources import connect, find, read
 from features.store import Store
 from features.windows import BEGINNING
 

@@ -1,0 +1,3 @@
+"""What is counted in a store, and which grade it earns."""
+
+__all__: list[str] = []

@@ -1,0 +1,86 @@
+"""Repeats: rows of a table that speak of one thing.
+
+An event that comes twice counts once, and event ids are compared within a table, whichever of its sources
+they come from.  Facts of customers and of the market that hold from one time on are put together.
+"""
+
+import duckdb
+
+from features.errors import DataError
+from features.intake.feeds import USED_TWICE, Staged
+from features.naming import name
+
+
+def find_repeats(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
+    """Find rows that speak of one thing, and count them.
+
+    Raises
+    ------
+    DataError
+        Two rows say different things of one customer, or one region, and one time.
+    """
+    if staged.fact_keys:
+        _find_repeated_facts(connection, staged)
+    if not staged.has_events:
+        return
+    repeated, used_twice = name(f"repeated {staged.name}"), name(f"used twice {staged.name}")
+    rows = staged.rows()
+    connection.execute(
+        f"CREATE TEMP TABLE {repeated} AS SELECT event_id FROM ({rows}) WHERE event_id IS NOT NULL "
+        "GROUP BY event_id HAVING count(*) > 1"
+    )
+    row = connection.execute(f"SELECT count(*) FROM {repeated}").fetchone()
+    if not row or not row[0]:
+        return
+    # An event that is delivered again is known again, later: that is no contradiction.
+    content = ", ".join(name(column) for column in ["customer_id", "_at", *staged.values, *staged.texts])
+    connection.execute(
+        f"CREATE TEMP TABLE {used_twice} AS SELECT event_id, count(*) AS n FROM ({rows}) "
+        f"SEMI JOIN {repeated} USING (event_id) GROUP BY event_id "
+        f"HAVING count(DISTINCT struct_pack({content})) > 1"
+    )
+    row = connection.execute(
+        f"SELECT (SELECT count(*) FROM {repeated}), "
+        f"(SELECT count(*) FROM ({rows}) SEMI JOIN {repeated} USING (event_id)), "
+        f"(SELECT count(*) FROM {used_twice}), (SELECT coalesce(sum(n), 0) FROM {used_twice})"
+    ).fetchone()
+    ids, in_all, ids_used_twice, refused = row or (0, 0, 0, 0)
+    staged.has_repeats = ids > 0
+    staged.duplicates = (in_all - refused) - (ids - ids_used_twice)
+    if refused:
+        staged.reasons[USED_TWICE] = int(refused)
+
+
+def _find_repeated_facts(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
+    """Find facts of one time: those that agree are put together, others stop the build."""
+    keys = ", ".join(name(key) for key in staged.fact_keys)
+    row = connection.execute(
+        f"SELECT count(*), coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM ({staged.rows()}) "
+        f"GROUP BY {keys} HAVING count(*) > 1)"
+    ).fetchone()
+    repeated, in_all = row or (0, 0)
+    what = "customers" if staged.name == "customers" else "times"
+    same = f"the same {staged.table.at}"
+    if repeated and not staged.may_combine:
+        raise DataError(
+            f"{staged.name}: {repeated} {what} have more than one row for {same}. Expected one for each "
+            f"customer_id, or for each customer_id and {staged.table.at}. Remove others, or map valid_from."
+        )
+    contradictory = _contradictory(connection, staged, keys) if repeated else 0
+    if contradictory:
+        raise DataError(
+            f"{staged.name}: {contradictory} {what} have rows for {same} that say different things. "
+            f"Leave all but one out with a query, or map {staged.table.at}."
+        )
+    staged.has_repeats = repeated > 0
+    staged.duplicates = int(in_all) - repeated
+
+
+def _contradictory(connection: duckdb.DuckDBPyConnection, staged: Staged, keys: str) -> int:
+    """Count what rows of one time contradict each other about; a value and none do not."""
+    facts = [name(column) for column in [*staged.values, *staged.texts] if column not in staged.fact_keys]
+    differ = " OR ".join(f"min({fact}) <> max({fact})" for fact in facts) or "false"
+    row = connection.execute(
+        f"SELECT count(*) FROM (SELECT 1 FROM ({staged.rows()}) GROUP BY {keys} HAVING {differ})"
+    ).fetchone()
+    return int(row[0]) if row else 0

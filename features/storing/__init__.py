@@ -1,0 +1,3 @@
+"""How checked rows become the files of a snapshot."""
+
+__all__: list[str] = []
