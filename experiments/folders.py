@@ -10,12 +10,26 @@ from features.errors import UserError
 MARK = "# Written by holdfast"
 """How the first line of a ``business.toml`` that we wrote begins; only such a file is ever replaced."""
 
+_ADVICE = "Name a new or an empty folder."
+
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """Yield a name to write to; the file takes its own name when the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Yield a name to write to; the file takes its own name when the block ends without an error.
+
+    Raises
+    ------
+    UserError
+        The folder cannot be written.
+    """
     partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+    except OSError as error:
+        raise UserError(
+            f"{path.parent} cannot be written: {error.strerror}. Name a folder that you may write to."
+        ) from None
     try:
         yield partial
         os.replace(partial, path)  # noqa: PTH105  (says that it replaces)
@@ -23,22 +37,37 @@ def appearing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def refuse_foreign(folder: Path) -> None:
-    """Refuse a folder that holds somebody's own ``business.toml``, or that is a file.
+def refuse_foreign(folder: Path, verb: str) -> None:
+    """Refuse a folder that holds anything but what the same verb wrote there before, or that is a file.
+
+    Parameters
+    ----------
+    folder : Path
+    verb : str
+        What is about to write, as the first line of its ``business.toml`` says: ``dataset cdnow``.
 
     Raises
     ------
     UserError
-        Writing there would destroy what we did not write.
+        Writing there would destroy or mix with what the verb did not write.
     """
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file, but a folder is needed. Name a new or an empty folder.")
-    business = folder / "business.toml"
-    if business.exists() and not business.read_text(encoding="utf-8", errors="replace").startswith(MARK):
-        raise UserError(
-            f"{folder} already holds a business.toml that Holdfast did not write. "
-            "Name a new or an empty folder."
-        )
+        raise UserError(f"{folder} is a file, but a folder is needed. {_ADVICE}")
+    try:
+        held = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+        said = ""
+        if "business.toml" in held:
+            said = (folder / "business.toml").read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read: {error.strerror}. {_ADVICE}") from None
+    if not held or said.startswith(f"{MARK} {verb}:"):
+        return
+    if "business.toml" not in held:
+        raise UserError(f"{folder} is not empty, and `holdfast {verb}` did not fill it. {_ADVICE}")
+    if not said.startswith(MARK):
+        raise UserError(f"{folder} already holds a business.toml that Holdfast did not write. {_ADVICE}")
+    other = said.removeprefix(MARK).splitlines()[0].partition(":")[0].strip()
+    raise UserError(f"{folder} holds what `holdfast {other}` wrote, not `holdfast {verb}`. {_ADVICE}")
 
 
 def write_business(folder: Path, text: str) -> Path:

@@ -155,10 +155,10 @@ def simulate(
     Raises
     ------
     UserError
-        A number is out of range, or the folder holds a ``business.toml`` that we did not write.
+        A number is out of range, or the folder holds what no simulation wrote.
     """
     _check(customers=customers, seed=seed, days=days)
-    refuse_foreign(folder)
+    refuse_foreign(folder, "simulate")
     n_left, n_rows, n_returns = _write_tables(
         folder, _chapters(customers, seed, days, observed_until), progress
     )

@@ -46,6 +46,7 @@ def build(
     memory: str | None = None,
     threads: int | None = None,
     now: int | None = None,
+    trial: bool = False,
 ) -> BuildReport:
     """Read every source, check every row, and publish a new snapshot; readers never see a half of it.
 
@@ -64,6 +65,9 @@ def build(
     now : int, optional
         The instant of the build; by default the clock's.  Nothing can have happened after it.
 
+    trial : bool
+        The store is for one look only, so that no message speaks of it.
+
     Raises
     ------
     DataError
@@ -75,7 +79,7 @@ def build(
         raise ValueError(f"n_buckets is {n_buckets}; expected a power of two")
     store = business.workspace / "store"
     places = find_all(business)
-    with sole_writer(store), _limits(store), unfinished(store) as folder:
+    with sole_writer(store), _limits(store, trial=trial), unfinished(store) as folder:
         cores = threads or len(os.sched_getaffinity(0))
         with connect(folder, places, memory or _memory(), cores) as connection:
             job = Job(
@@ -99,19 +103,22 @@ def _build(job: Job, places: list[Place], n_buckets: int | None) -> Manifest:
 
 
 @contextmanager
-def _limits(store: Path) -> Iterator[None]:
+def _limits(store: Path, *, trial: bool) -> Iterator[None]:
     """Say what to do where the disk or the memory of the machine does not suffice."""
+    who = "Reading the data" if trial else "The build"
+    stays = "" if trial else " The previous snapshot stays."
     try:
         yield
     except duckdb.OutOfMemoryException:
         raise UserError(
-            "The build needs more memory or more space on the disk than it may use. "
-            "Free some, or give it more memory. The previous snapshot stays."
+            f"{who} needs more memory or more space on the disk than it may use. "
+            f"Free some, or give it more memory.{stays}"
         ) from None
     except OSError as error:
+        where = "the folder for temporary files (TMPDIR)" if trial else str(store)
         raise UserError(
-            f"The build stopped: {error.strerror or 'a file cannot be read or written'}. Check the space and "
-            f"the permissions of {store} and of the sources. The previous snapshot stays."
+            f"{who} stopped: {error.strerror or 'a file cannot be read or written'}. Check the space and "
+            f"the permissions of {where} and of the sources.{stays}"
         ) from None
 
 
@@ -145,8 +152,8 @@ def _stage_all(job: Job, raws: dict[str, list[Raw]], n_slices: int) -> list[Stag
         job.progress("checking", done, len(raws))
         division = Division(n_slices, identities, keyed)
         staged = stage(job.connection, job.business, sources, job.staging, job.now, division)
-        if table == "customers" and "household_id" in staged.values and n_slices > 1:
-            keyed = find_keys(job.connection, staged)
+        if table == "customers" and "household_id" in staged.values:
+            keyed = find_keys(job.connection, staged) and n_slices > 1
             if keyed:
                 divide_again(job.connection, staged, n_slices)
         tables.append(staged)

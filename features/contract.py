@@ -54,11 +54,16 @@ CONTRACT_FEATURES = FeatureSet(
     falls(SUBSCRIPTIONS["price"]).over(_YEAR),
     changes(SUBSCRIPTIONS["plan"]).over(_YEAR),
     smaller(
-        "subscriptions_downgrades_count_365d",
+        "subscriptions_downgrades_at_most_365d",
         changes(SUBSCRIPTIONS["plan"]).within(_YEAR),
         falls(SUBSCRIPTIONS["price"]).within(_YEAR),
     ),
     count(EXITS),
     days_since_last(EXITS),
 )
-"""Every contract feature; a downgrade is another plan at a lower price."""
+"""Every contract feature.
+
+A downgrade is another plan at a lower price: there are at most as many as changes of the plan, and as
+falls of the price.  Prices are compared as they are billed, so where plans are billed by the month and by the
+year, a change of the billing period is a change of the price.
+"""

@@ -12,9 +12,7 @@ from numba import njit
 from features.events import Instants, Numbers
 from features.windows import MICROSECONDS_PER_DAY
 
-COPY, RATIO, DIFFERENCE, STD, TREND, SEASONAL, SINCE, AGE, GAP_MEAN, GAP_STD, RENEWAL, QUIET, SMALLER = range(
-    13
-)
+COPY, RATIO, DIFFERENCE, STD, TREND, SEASONAL, SINCE, GAP_MEAN, GAP_STD, RENEWAL, QUIET, SMALLER = range(12)
 """The operations; see `_value`."""
 
 Lines = npt.NDArray[np.int64]
@@ -46,7 +44,7 @@ def _gaps(first: Numbers, last: Numbers) -> Numbers:  # pragma: no cover (compil
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _values(  # noqa: C901, PLR0912  (one branch for each formula)
+def _values(  # noqa: C901  (one branch for each formula)
     operation: int, a: Numbers, b: Numbers, c: Numbers, d: Numbers, extra: int, cutoff: Numbers
 ) -> Numbers:  # pragma: no cover (compiled)
     """Apply one formula to every customer and cutoff."""
@@ -64,14 +62,12 @@ def _values(  # noqa: C901, PLR0912  (one branch for each formula)
         values = np.where(d <= cutoff - extra, _balance(a, b - c), np.nan)
     elif operation == SINCE:
         values = (cutoff - a) / MICROSECONDS_PER_DAY
-    elif operation == AGE:
-        values = np.where(a < cutoff, (cutoff - a) / MICROSECONDS_PER_DAY, np.nan)
     elif operation == GAP_MEAN:  # first, last, days
         values = _ratio(_gaps(a, b), np.maximum(c - 1, 0.0))
     elif operation == GAP_STD:  # first, last, days, squared gaps
         values = _deviation(c - 1, _gaps(a, b), d)
     elif operation == RENEWAL:  # newest event, days of its period
-        values = b - (cutoff - a) / MICROSECONDS_PER_DAY % b
+        values = np.where(b > 0, b - (cutoff - a) / MICROSECONDS_PER_DAY % b, np.nan)
     elif operation == QUIET:  # days since something, days since anything
         values = np.where(b < a, 0.0, a)
     else:  # SMALLER

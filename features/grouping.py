@@ -3,7 +3,7 @@
 A group at a cutoff is the one that was known before it, so it may be another at every cutoff.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -72,13 +72,14 @@ class Households:
         """Find the households that are known at each cutoff."""
         rank = np.empty(len(bucket), np.int64)
         rank[sorted(range(len(bucket)), key=bucket.customer_ids.__getitem__)] = np.arange(len(bucket))
+        again = _again(bucket.customer_ids)
         different: dict[bytes, int] = {}
         variants: list[tuple[Places, Places, Places]] = []
         variant_of = []
         for codes in _known_codes(bucket.events("customers"), "household_id", cutoffs):
             variant = different.setdefault(codes.tobytes(), len(variants))
             if variant == len(variants):
-                variants.append(_groups(codes, rank))
+                variants.append(_groups(codes, rank, again))
             variant_of.append(variant)
         return cls(rank, variants, variant_of)
 
@@ -145,17 +146,28 @@ def _known_codes(events: Events, column: str, cutoffs: Instants) -> npt.NDArray[
     everybody = np.arange(n)[None, :]
     walks.locate(events.offsets, everybody, 0, events.at, cutoffs, starts, ends)
     out = np.empty((1, len(cutoffs), n))
-    walks.latest(starts, ends, events.known_at, codes.astype(np.float64), cutoffs, out)
+    filled = np.where(codes == NULL_CODE, np.nan, codes.astype(np.float64))
+    walks.latest(starts, ends, events.known_at, filled, False, cutoffs, out)
     found: Places = np.nan_to_num(out[0], nan=NULL_CODE).astype(np.int64)
     return found
 
 
-def _groups(codes: npt.NDArray[np.int64], rank: Places) -> tuple[Places, Places, Places]:
+def _again(ids: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Whether an earlier customer has the same id, as in a request that asks twice: they live there once."""
+    first = {customer: position for position, customer in reversed(list(enumerate(ids)))}
+    return np.array([first[customer] != position for position, customer in enumerate(ids)], np.bool_)
+
+
+def _groups(
+    codes: npt.NDArray[np.int64], rank: Places, again: npt.NDArray[np.bool_]
+) -> tuple[Places, Places, Places]:
     """Return each customer's group, the customers by group and rank, and where each group begins."""
     n = len(codes)
     alone = codes == NULL_CODE
     keys = np.where(alone, codes.max(initial=0) + 1 + np.arange(n), codes)
     _, group = np.unique(keys, return_inverse=True)
-    members = np.lexsort([rank, group])
-    first = np.concatenate([[0], np.cumsum(np.bincount(group))]).astype(np.int64)
+    lives_there = np.flatnonzero(alone | ~again)
+    members = lives_there[np.lexsort([rank[lives_there], group[lives_there]])]
+    sizes = np.bincount(group[members], minlength=group.max(initial=-1) + 1)
+    first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     return group.astype(np.int64), members.astype(np.int64), first

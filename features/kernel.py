@@ -103,8 +103,9 @@ class _View:
             if values is None:
                 values = np.full(len(self.events.at), np.nan)
             elif walk is Walk.PERIOD:
+                # 0 where it is not understood: the newest period counts, not the newest that is understood.
                 lengths = [days_of(level) for level in self.events.levels.get(column, ())]
-                values = np.array([*lengths, np.nan])[values]
+                values = np.nan_to_num(np.array([*lengths, 0.0]))[values]
             elif values.dtype == np.int32:
                 values = np.where(values == NULL_CODE, np.nan, values.astype(np.float64))
             self._columns[key] = values
@@ -149,7 +150,8 @@ def _windowed(step: Step, view: _View, rows: _Located, cutoffs: Instants, block:
 def _latest(step: Step, view: _View, rows: _Located, cutoffs: Instants, block: Numbers) -> None:
     values = view.numbers(step.column, step.walk)
     starts, ends, _, known_at = rows
-    walks.latest(starts, ends, known_at, values, cutoffs, block[step.base : step.end])
+    past = step.walk is Walk.PAST
+    walks.latest(starts, ends, known_at, values, past, cutoffs, block[step.base : step.end])
 
 
 def _latest_at(step: Step, view: _View, rows: _Located, cutoffs: Instants, block: Numbers) -> None:
@@ -164,6 +166,7 @@ _WALKS = {
     Walk.VARIETY: _coded,
     Walk.MOVES: _windowed,
     Walk.LATEST: _latest,
+    Walk.PAST: _latest,
     Walk.PERIOD: _latest,
     Walk.LATEST_AT: _latest_at,
 }

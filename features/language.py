@@ -136,7 +136,7 @@ def gap_std(events: EventSource) -> Measure:
 
 
 def latest(column: ColumnOf) -> Feature:
-    """Return the column's value on the newest visible row."""
+    """Return the newest visible value of a column, of the rows that fill it."""
     return Feature(Aggregate.LATEST, column.source, column.name)
 
 

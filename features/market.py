@@ -33,10 +33,8 @@ def market_features(columns: Mapping[str, Collection[str]]) -> FeatureSet:
     joined = _joining(columns)
     declared: list[AnyFeature] = []
     for name in indicators:
-        # A row that leaves the indicator out must not hide the value that stands before it.
-        filled = MARKET.where(MARKET[name].is_known()).named("market")
-        declared += [latest(filled[name]), *change(filled[name]).over(days(365))]
-        declared += [change_since(filled[name], joined)]
+        declared += [latest(MARKET[name]), *change(MARKET[name]).over(days(365))]
+        declared += [change_since(MARKET[name], joined)]
     return FeatureSet(*declared)
 
 

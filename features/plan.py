@@ -24,7 +24,7 @@ YEAR = days(365)
 
 
 class Walk(Enum):
-    """The walks of `features.walks`; a period is the latest value, read as a length in days."""
+    """The walks of `features.walks`; past is the latest time, a period the latest value read as days."""
 
     TALLY = "tally"
     SUMS = "sums"
@@ -32,6 +32,7 @@ class Walk(Enum):
     VARIETY = "variety"
     MOVES = "moves"
     LATEST = "latest"
+    PAST = "past"
     PERIOD = "period"
     LATEST_AT = "latest at"
 
@@ -236,7 +237,7 @@ def _latest(program: _Program, f: Feature) -> int:
 
 
 def _age(program: _Program, f: Feature) -> int:
-    return program.line(formulas.AGE, _latest(program, f))
+    return program.line(formulas.SINCE, program.read(f, Walk.PAST, 0))
 
 
 def _change_since(program: _Program, f: Feature) -> int:

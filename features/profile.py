@@ -1,6 +1,7 @@
 """Profile features: who the customer is, as known at the cutoff.
 
 A row of ``customers`` holds from its ``valid_from`` on; a row without one has always held.
+What a row leaves empty stays as it was: another source may know it, so a blank takes nothing back.
 """
 
 from collections.abc import Collection, Mapping

@@ -4,19 +4,23 @@ Sources are recognised by their columns: names first, then content, then how sou
 Every decision carries its reason, and what the data do not say is left to the user as a choice.
 """
 
+import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from features.currencies import MINOR_DIGITS
 from features.errors import DataError, UserError, did_you_mean
+from features.naming import name as in_quotes
 from features.proposing import dated, inventory, snapshots
 from features.proposing.drafts import Choice, Draft, Line, Proposal, quoted
 from features.proposing.inventory import Found, Inventory, Progress
 from features.proposing.matching import Match, match
 from features.proposing.profiling import Look
 from features.proposing.references import customer_columns, is_exactly_unique, own_number, pointed_at
+from features.proposing.shortfall import shortfall
 from features.proposing.vocabulary import topics, words
 from features.tables import TABLES
 
@@ -166,7 +170,10 @@ def _with_snapshot(
     raise DataError(
         f"There are customers in {_listed(found)}, but neither purchases (whose, when, how much) nor "
         "subscriptions (whose, since when), nor a column that says who left. Name a source that has them. "
-        "Columns: " + "; ".join(_columns(source) for source in found.found) + "."
+        "Columns: "
+        + "; ".join(_columns(source) for source in found.found)
+        + ". "
+        + shortfall(found, customers)
     )
 
 
@@ -203,12 +210,16 @@ def _business(
     """The lines of [business]."""
     lines = [
         Line("name", quoted(_name(found) if name is None else name)),
-        _currency(drafts, currency),
+        _currency(found, drafts, currency),
     ]
-    naive = [c.name for draft in drafts for c in draft.times if c.is_naive]
+    naive = [c for draft in drafts for c in draft.times if c.is_naive]
     if naive:
         others = ("Europe/Berlin", "America/New_York")
-        choice = Choice("business.timezone", "UTC", f"{naive[0]} carries no zone; whose clock is it?", others)
+        # A build refuses a column of both kinds, so that one is told first.
+        first = max(naive, key=lambda column: column.is_mixed)
+        lacks = f"some of {first.name} carry no zone: write all of them with one, or none;"
+        lacks = lacks if first.is_mixed else f"{first.name} carries no zone;"
+        choice = Choice("business.timezone", "UTC", f"{lacks} whose clock is it?", others)
         lines.append(Line("timezone", quoted("UTC"), "", choice))
     else:
         lines.append(Line("timezone", quoted("UTC"), "no time of the data needs another"))
@@ -223,14 +234,22 @@ def _name(found: Inventory) -> str:
     source = found.found[0]
     says_nothing = any(set(source.words) & topic for topic in topics().values())
     is_folder = source.files and (len(found.found) > 1 or says_nothing)
-    given = source.files[0].parent.name if is_folder else source.stem
+    folders = [file.parent for one in found.found for file in one.files]
+    given = Path(os.path.commonpath(folders)).name if is_folder else source.stem
     return _NOT_A_NAME.sub(" ", given).strip(" _.-") or "business"
 
 
-def _currency(drafts: Sequence[Draft], given: str | None) -> Line:
+def _currency(found: Inventory, drafts: Sequence[Draft], given: str | None) -> Line:
     """The currency, as far as columns or words show it."""
     if given is not None:
         return Line("currency", quoted(given), "as you said")
+    if codes := _codes(found, drafts):
+        choice = Choice(
+            "business.currency", codes[0], "rows in another currency are rejected", tuple(codes[1:])
+        )
+        is_only = len(codes) == 1
+        said = "the only one in the rows" if is_only else ""
+        return Line("currency", quoted(codes[0]), said, None if is_only else choice)
     for source in (draft.found for draft in drafts):
         for column in source.columns.values():
             if (
@@ -248,6 +267,18 @@ def _currency(drafts: Sequence[Draft], given: str | None) -> Line:
                 return Line("currency", quoted(_SYMBOLS[marks[0]]), f"{column.name} shows {marks[0]}")
     choice = Choice("business.currency", "USD", "the data do not name it", ("EUR", "GBP"))
     return Line("currency", quoted("USD"), "", choice)
+
+
+def _codes(found: Inventory, drafts: Sequence[Draft]) -> list[str]:
+    """Currencies of all rows that carry one, the most frequent first."""
+    counts: Counter[str] = Counter()
+    for draft in drafts:
+        if (column := draft.mapping.get("currency")) is not None:
+            code = f"trim(CAST({in_quotes(column)} AS VARCHAR))"
+            query = f"SELECT {code}, count(*) FROM ({draft.found.relation}) GROUP BY 1"
+            counts.update(dict(found.connection.execute(query).fetchall()))
+    known = [code for code in counts if code in MINOR_DIGITS]
+    return sorted(known, key=lambda code: (-counts[code], code))
 
 
 def _is_made_up(drafts: Sequence[Draft]) -> bool:

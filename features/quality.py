@@ -31,7 +31,8 @@ Columns that are empty where there is nothing to say (a contract that runs has n
 fault                                                                                         severity
 ============================================================================================= ========
 newest fact older than three times the usual spacing (and two days) · 30 · 90 days;
-at worst C for tables other than purchases (or subscriptions, without exits)                  B · C · D
+at worst C for tables other than purchases (or subscriptions, without exits),
+none for tables with facts on fewer than three days                                           B · C · D
 5 % of the rows a day late; nine of ten rows known only after 2 · 8 · 31 days                 B · B · C · D
 ============================================================================================= ========
 
@@ -45,7 +46,8 @@ column that says nothing about the outcome; more than half of the columns do    
 column that knows the outcome (`training.leakage`)                                            E
 ============================================================================================= ========
 
-The last two need outcomes, so they are found in `training.relevance`.
+The last two need outcomes, so they are found in `training.relevance`; without outcomes relevance
+is not judged.
 """
 
 from typing import Any

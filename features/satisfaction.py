@@ -1,7 +1,8 @@
 """Satisfaction features: what customers said, against what they had expected, and whether they fell silent.
 
 An answer is bad if what was delivered fell short of what was expected; the scale of a score is a business's
-own, so a score is only compared with the same customer's.
+own, so a score is only compared with the same customer's.  All questions are taken as one: where they have
+different scales, map a source for the one whose score counts.
 """
 
 from features.behaviour import CONTACTS
@@ -25,7 +26,6 @@ from features.windows import days
 
 SURVEYS = EventSource("surveys", at="answered_at")
 COMPARED = SURVEYS.where(SURVEYS["expectation"].is_known(), SURVEYS["delivery"].is_known()).named("compared")
-SCORED = SURVEYS.where(SURVEYS["score"].is_known()).named("scored_surveys")
 DISAPPOINTED = SURVEYS.where(SURVEYS["delivery"] < SURVEYS["expectation"]).named("bad_answers")
 
 _YEAR = days(365)
@@ -33,7 +33,7 @@ _YEAR = days(365)
 SATISFACTION_FEATURES = FeatureSet(
     count(SURVEYS).over(_YEAR),
     days_since_last(SURVEYS),
-    latest(SCORED["score"]),
+    latest(SURVEYS["score"]),
     mean(SURVEYS["score"]).over(days(90), _YEAR),
     minimum(SURVEYS["score"]).over(_YEAR),
     change(SURVEYS["score"]).over(_YEAR),

@@ -312,15 +312,21 @@ def latest(
     ends: Places,
     known_at: Instants,
     values: Numbers,
+    past: bool,  # noqa: FBT001  (compiled code takes no names)
     cutoffs: Instants,
     out: Numbers,
 ) -> None:  # pragma: no cover (compiled)
-    """Return the value on the newest visible row, NaN where there is none: out (1, n_cutoffs, n)."""
+    """Return the newest visible value that is filled, NaN where there is none: out (1, n_cutoffs, n).
+
+    With ``past`` the values are times, and one that lies ahead counts as not filled: nobody knows it.
+    """
     n_cutoffs, n = starts.shape
     for k in range(n_cutoffs):
         for i in range(n):
             j = ends[k, i] - 1
-            while j >= starts[k, i] and known_at[j] >= cutoffs[k]:
+            while j >= starts[k, i] and (
+                known_at[j] >= cutoffs[k] or np.isnan(values[j]) or (past and values[j] >= cutoffs[k])
+            ):
                 j -= 1
             out[0, k, i] = values[j] if j >= starts[k, i] else np.nan
 
@@ -336,12 +342,14 @@ def latest_at(
     instants: Numbers,
     out: Numbers,
 ) -> None:  # pragma: no cover (compiled)
-    """Return the value on the newest visible row at or before ``instants`` (n_cutoffs, n)."""
+    """Return the newest visible value that is filled at or before ``instants`` (n_cutoffs, n)."""
     n_cutoffs, n = starts.shape
     for k in range(n_cutoffs):
         for i in range(n):
             j = ends[k, i] - 1
-            while j >= starts[k, i] and not (known_at[j] < cutoffs[k] and at[j] <= instants[k, i]):
+            while j >= starts[k, i] and (
+                known_at[j] >= cutoffs[k] or not at[j] <= instants[k, i] or np.isnan(values[j])
+            ):
                 j -= 1
             out[0, k, i] = values[j] if j >= starts[k, i] else np.nan
 
@@ -372,4 +380,4 @@ def merge(
             following[best] += 1
             place += 1
         ends[g] = place
-    return rows, ends
+    return rows[:place], ends

@@ -77,6 +77,8 @@ def _conclusion(advice: Advice) -> list[str]:
 
 
 def _recommended(advice: Advice) -> str:
+    if advice.is_said:
+        return "no change."
     if advice.kind == "exit":
         return 'kind = "exit" under [churn].'
     return f'horizon = "{advice.horizon}" under [churn]; with "auto" every training chooses anew.'

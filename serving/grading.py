@@ -30,7 +30,7 @@ def as_text(inspection: Inspection, name: str, minimum: str) -> str:
     -------
     str
     """
-    grades = [[dimension.value, inspection.grade_of(dimension).value] for dimension in Dimension]
+    grades = [[dimension.value, _grade(inspection, dimension)] for dimension in Dimension]
     pages = [
         f"{name}: {inspection.grade.value} (at least {minimum} is asked for)",
         table(["graded on", "grade"], grades),
@@ -43,11 +43,13 @@ def as_text(inspection: Inspection, name: str, minimum: str) -> str:
 def _page(inspection: Inspection, dimension: Dimension) -> str:
     """Write one dimension; findings of one severity with one remedy stand together above it."""
     found = inspection.of(dimension)
-    title = f"{dimension.value.capitalize()}: {inspection.grade_of(dimension).value}"
-    if not found:
-        return f"{title}\n{_CLEAN[dimension]}"
+    title = f"{dimension.value.capitalize()}: {_grade(inspection, dimension)}"
+    if reason := inspection.not_judged.get(dimension):
+        title += f"\n  {reason}"
+    elif not found:
+        title += f"\n{_CLEAN[dimension]}"
     shown = sorted(found[:MOST_LINES], key=_remedy)
-    width = max(len(finding.place) for finding in shown)
+    width = max((len(finding.place) for finding in shown), default=0)
     lines = [title]
     for _, alike in groupby(shown, key=_remedy):
         group = list(alike)
@@ -58,6 +60,11 @@ def _page(inspection: Inspection, dimension: Dimension) -> str:
         counts = ", ".join(f"{hidden.count(letter)} {letter}" for letter in sorted(set(hidden), reverse=True))
         lines.append(f"     and {len(hidden)} more ({counts}): see --json.")
     return "\n".join(lines)
+
+
+def _grade(inspection: Inspection, dimension: Dimension) -> str:
+    """Write the grade of a dimension."""
+    return inspection.grade_of(dimension) or "not judged"
 
 
 def _remedy(finding: Finding) -> tuple[int, str]:

@@ -7,8 +7,11 @@ from pathlib import Path
 from features import business as businesses
 from features.business import Business
 from features.errors import QualityRefused
-from features.grading.grades import Dimension, Inspection
+from features.grading.grades import Dimension, Finding, Grade, Inspection
 from serving.verbs import Answer, progress
+
+MOST_NAMED = 5
+"""Columns that a refusal names; the others are counted."""
 
 
 def check(arguments: Namespace) -> Answer:
@@ -22,12 +25,40 @@ def check(arguments: Namespace) -> Answer:
     text = as_text(found, business.business.name, minimum)
     if found.grade.value <= minimum:
         return Answer(data, text)
-    worse = [d for d in Dimension if found.grade_of(d).value > minimum]
-    named = "; ".join(f"{d.value} {found.grade_of(d).value}: {found.of(d)[0].said}" for d in worse)
-    refused = QualityRefused(
-        f"The data are graded {found.grade.value}, and [quality] minimum is {minimum}. {named}."
-    )
+    refused = QualityRefused(complaint(found, minimum))
     return Answer(data, text, refused.exit_code, f"{type(refused).__name__}: {refused}")
+
+
+def complaint(found: Inspection, minimum: str) -> str:
+    """Say which dimensions are below the bar, and which columns make them so.
+
+    Parameters
+    ----------
+    found : Inspection
+    minimum : str
+        The worst grade that is accepted.
+
+    Returns
+    -------
+    str
+    """
+    grades = {dimension: found.grade_of(dimension) for dimension in Dimension}
+    named = [
+        f"{dimension.value} {grade.value}: {_blamed(found.of(dimension))}"
+        for dimension, grade in grades.items()
+        if grade and grade.value > minimum
+    ]
+    said = f"The data are graded {found.grade.value}, and [quality] minimum is {minimum}."
+    return f"{said} {'; '.join(named)}."
+
+
+def _blamed(findings: list[Finding]) -> str:
+    """Name every grave finding, as far as a line goes, and say what the first is."""
+    grave = list(dict.fromkeys(finding.place for finding in findings if finding.severity >= Grade.E))
+    if len(grave) <= 1:
+        return findings[0].said
+    more = f" and {len(grave) - MOST_NAMED} more" if len(grave) > MOST_NAMED else ""
+    return f"{', '.join(grave[:MOST_NAMED])}{more} ({findings[0].said})"
 
 
 def _inspect(business: Business) -> Inspection:
@@ -40,7 +71,7 @@ def _inspect(business: Business) -> Inspection:
     tell = progress()
     with tempfile.TemporaryDirectory(prefix="holdfast-check-") as scratch:
         there = business.model_copy(update={"workspace": Path(scratch)})
-        build(there, tell)
+        build(there, tell, trial=True)
         store = Store.of(there)
         found = inspect(store)
         judged = relevance(there, store, tell)
@@ -49,7 +80,8 @@ def _inspect(business: Business) -> Inspection:
         one["auc"] = {
             c.split(".", 1)[1]: auc for c, auc in judged.columns.items() if c.startswith(f"{name}.")
         }
-    return Inspection([*found.findings, *judged.findings], judged.notes, figures)
+    not_judged = {Dimension.RELEVANCE: judged.not_judged} if judged.not_judged else {}
+    return Inspection([*found.findings, *judged.findings], judged.notes, figures, not_judged)
 
 
 def init(arguments: Namespace) -> Answer:

@@ -83,14 +83,17 @@ class Scorer:
 
     @classmethod
     def champion(cls, business: Business) -> str:
-        """Name the champions that would be loaded, without loading them.
+        """Name the champions and the snapshot that would be loaded, without loading them.
+
+        A new snapshot may bring a new market and new prices of plans, which requests are scored with.
 
         Raises
         ------
         ModelUnavailable
             A kind of model has no champion.
         """
-        return " ".join(version.text for version in _champions(Tracking(business)).values())
+        champions = " ".join(version.text for version in _champions(Tracking(business)).values())
+        return f"{champions} {Store.of(business).manifest.fingerprint[:12]}"
 
     @classmethod
     def load(cls, business: Business) -> "Scorer":

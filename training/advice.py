@@ -53,6 +53,10 @@ _CONTRACTS = (
     'This business has contracts ([tables.subscriptions]): write kind = "exit" under [churn], since the end '
     "of a contract is a fact and need not be guessed from silence."
 )
+_CONTRACTS_SAID = (
+    'kind = "exit" under [churn] is right as it stands, since the end of a contract is a fact and need not '
+    "be guessed from silence. This version trains no model of it yet."
+)
 _EVEN = 0.5
 _NO_TELLING = " Most of the silent come back: silence does not tell here who has left."
 _NO_PURCHASES = (
@@ -122,6 +126,8 @@ class Advice:
         days, called_churned, regret and given_up for every week up to the longest candidate.
     facts : dict
         What it rests on, as plain JSON values.
+    is_said : bool
+        business.toml says that kind already.
     """
 
     kind: str
@@ -131,6 +137,7 @@ class Advice:
     current: Candidate | None = None
     curve: tuple[dict[str, Any], ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
+    is_said: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -174,9 +181,11 @@ def advise(business: Business, store: Store, until: int, progress: Progress) -> 
         )
     found = _by_silence(business, store, until, progress) if "purchases" in store.tables else _NO_PURCHASES
     if "subscriptions" in store.tables:
+        is_said = business.churn.kind == "exit"
+        reason = _CONTRACTS_SAID if is_said else _CONTRACTS
         if isinstance(found, str):
-            return Advice("exit", None, _CONTRACTS)
-        return replace(found, kind="exit", reason=f"{_CONTRACTS} By silence: {found.reason}")
+            return Advice("exit", None, reason, is_said=is_said)
+        return replace(found, kind="exit", reason=f"{reason} By silence: {found.reason}", is_said=is_said)
     if isinstance(found, str):
         raise QuestionError(found)
     return found

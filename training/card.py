@@ -1,6 +1,6 @@
 """The evaluation card: every figure of a model beside its baselines, with intervals, for people to read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from features.events import Numbers
 from training import metrics
 from training.intervals import Interval, paired_difference, percentiles, resample
+from training.leakage import REMEDY, Suspicion
 
 Metric = Callable[[npt.ArrayLike, npt.ArrayLike], float]
 
@@ -91,7 +92,9 @@ class Evidence:
         )
 
 
-def write(evidence: Evidence, facts: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def write(
+    evidence: Evidence, facts: Mapping[str, Any], seed: int, suspicions: Sequence[Suspicion] = ()
+) -> dict[str, Any]:
     """Fill in a card.
 
     Parameters
@@ -102,17 +105,20 @@ def write(evidence: Evidence, facts: Mapping[str, Any], seed: int) -> dict[str, 
         What the model was trained on, as plain JSON values.
     seed : int
         Of the bootstrap.
+    suspicions : sequence of Suspicion
+        Columns that seem to know the outcome.
 
     Returns
     -------
     dict
-        Plain JSON values: ``facts``, ``rows``, ``metrics`` (value, low, high for the model and each
-        baseline), ``against`` (difference of the loss), ``deciles`` and, for values, ``interval``.
+        Plain JSON values: ``facts``, ``suspicions``, ``rows``, ``metrics`` (value, low, high for the model
+        and each baseline), ``against`` (difference of the loss), ``deciles`` and, for values, ``interval``.
     """
     figures = _figures(evidence, seed)
     card: dict[str, Any] = {
         "kind": evidence.kind,
         "facts": dict(facts),
+        "suspicions": [one.to_dict() for one in suspicions],
         "rows": len(evidence.realised),
         "metrics": {name: _intervals(evidence, found) for name, found in figures.items()},
         "against": {name: _intervals(evidence, figures["model"] - figures[name]) for name in evidence.rivals},
@@ -183,6 +189,7 @@ def to_markdown(card: Mapping[str, Any]) -> str:
         f"Cutoffs of the holdout: {', '.join(facts['holdout_cutoffs'])}.",
         f"Cutoffs of the fit that is judged: {', '.join(facts['training_cutoffs'])}.",
         *facts.get("cautions", ()),
+        *_suspected(card),
         f"The registered model is the same recipe fitted again to {', '.join(facts['refit_cutoffs'])}.",
         "",
         to_table(card),
@@ -196,6 +203,15 @@ def to_markdown(card: Mapping[str, Any]) -> str:
         for place, tenth in enumerate(card["deciles"], start=1)
     ]
     return "\n".join(lines) + "\n"
+
+
+def _suspected(card: Mapping[str, Any]) -> list[str]:
+    """Name the columns that seem to know the outcome with their figures, and what to do, once."""
+    found = card.get("suspicions", ())
+    if not found:
+        return []
+    lines = [f"- {one['column']} {one['why']}." for one in found]
+    return ["", "Columns that seem to know the outcome:", "", *lines, "", f"{REMEDY}.", ""]
 
 
 def to_table(card: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.card import Evidence
-from training.leakage import Suspicion
+from training.leakage import Suspicion, summary
 
 CHAMPION = "champion"
 
@@ -48,7 +48,7 @@ def judge(evidence: Evidence, *, fresher: bool, seed: int, suspicions: Sequence[
     Verdict
     """
     metric = next(iter(evidence.metrics))
-    leaks = [str(suspicion) for suspicion in suspicions]
+    leaks = [summary(suspicions)] if suspicions else []
     refusals = []
     if len(evidence.realised) == 0 or np.unique(evidence.realised).size == 1:
         refusals.append(f"the holdout has {len(evidence.realised)} rows and one outcome only")

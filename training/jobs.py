@@ -112,7 +112,9 @@ def refuse(trained: Sequence[Trained]) -> None:
     """Raise `QualityRefused` where the gate refused any model, naming every reason."""
     reasons = [f"{one.kind}: {reason}" for one in trained for reason in one.refusals]
     if reasons:
-        raise QualityRefused("The gate refused to promote. " + "; ".join(reasons) + ".")
+        leaks = any(reason.startswith(leakage.KNOWS) for one in trained for reason in one.refusals)
+        advice = f" {leakage.REMEDY}." if leaks else ""
+        raise QualityRefused("The gate refused to promote. " + "; ".join(reasons) + "." + advice)
 
 
 def _set_up(business: Business, settings: Settings, progress: Progress) -> Workshop:
@@ -189,6 +191,7 @@ class Judged:
     verdict: gate.Verdict
     parameters: Mapping[str, Any]
     trials: tuple[search.Trial, ...]
+    suspicions: tuple[leakage.Suspicion, ...]
 
 
 def _judge(shop: Workshop, made: Recipe, progress: Progress) -> Judged:
@@ -210,7 +213,7 @@ def _judge(shop: Workshop, made: Recipe, progress: Progress) -> Judged:
     progress(f"fit {made.kind}", 1, 1)
     suspects = _suspicions(shop, made)
     verdict = gate.judge(found, fresher=fresher, seed=shop.settings.seed, suspicions=suspects)
-    return Judged(fit, found, verdict, parameters, trials)
+    return Judged(fit, found, verdict, parameters, trials, suspects)
 
 
 def _suspicions(shop: Workshop, made: Recipe) -> tuple[leakage.Suspicion, ...]:
@@ -267,7 +270,7 @@ def _register(shop: Workshop, judged: Judged, progress: Progress) -> Trained:
     kind = judged.fit.recipe.kind
     progress(f"register {kind}", 0, 1)
     facts = _facts(shop, judged)
-    filled = card.write(judged.evidence, facts, shop.settings.seed)
+    filled = card.write(judged.evidence, facts, shop.settings.seed, judged.suspicions)
     model = _refitted(shop, judged, {**facts, "metrics": filled["metrics"]["model"]})
     with shop.tracking.run(kind, nested=True), tempfile.TemporaryDirectory() as scratch:
         shop.tracking.log_dataset(

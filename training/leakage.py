@@ -29,6 +29,7 @@ hundred or more lie at the cutoff or later, and the outcome goes with them.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,9 @@ REMEDY = (
 )
 """What to do about a suspicion."""
 
+KNOWS = "knows the outcome:"
+"""How the one refusal begins that names the suspected columns."""
+
 FEWEST_EXPECTED, MOST_OF_EXPECTED = 20.0, 0.01
 ID_BAR = 0.60
 _DISTINCT_NUMBERS, _DISTINCT_WORDS = 0.99, 0.95
@@ -73,7 +77,7 @@ class Suspicion:
     feature : str
         The feature that showed it.
     figure : float
-        The number that it rests on.
+        The number that it rests on; the higher, the stronger.
     why : str
         The suspicion with its figure, for people.
     """
@@ -88,6 +92,10 @@ class Suspicion:
     def place(self) -> str:
         """The column with its table."""
         return f"{self.table}.{self.column}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"column": self.place, "feature": self.feature, "figure": self.figure, "why": self.why}
 
     def __str__(self) -> str:
         """Name the column and the number, and say what to do."""
@@ -129,6 +137,12 @@ def suspicions(
         if one.place not in trusted:
             found.setdefault(one.place, one)
     return tuple(found[place] for place in sorted(found))
+
+
+def summary(suspicions: Sequence[Suspicion]) -> str:
+    """Name the suspected columns in one line, the strongest first; figures and advice stand elsewhere."""
+    places = [one.place for one in sorted(suspicions, key=lambda one: (-one.figure, one.place))]
+    return f"{KNOWS} {', '.join(places)}"
 
 
 def rhythm_of(measured: Sequence[Strength], own: str) -> float:
@@ -173,7 +187,7 @@ def _knowing(measured: Sequence[Strength], own: str) -> Iterator[Suspicion]:
         seen = {View.ORDER: "alone", View.FILLED: "alone, by being filled or not,", View.GROUPS: "alone"}
         why = (
             f"{seen[one.view]} ranks who leaves with an AUC of {one.auc:.3f} "
-            f"({'the best from times is' if errors < 0.5 else 'chance is'} {1 - errors:.2f})"  # noqa: PLR2004  (chance)
+            f"({'dates alone reach' if errors < 0.5 else 'chance is'} {1 - errors:.2f})"  # noqa: PLR2004  (chance)
         )
         for table, column in blamed(one.feature):
             yield Suspicion(table, column, one.feature.name, one.auc, why)
@@ -208,7 +222,7 @@ def _one_outcome(values: Numbers, left: Numbers, *, is_word: bool) -> tuple[floa
         for outcome, share, whose in ((left, rate, "left"), (1 - left, 1 - rate, "stayed")):
             expected, others = rows.sum() * (1 - share), float((1 - outcome)[rows].sum())
             if expected >= FEWEST_EXPECTED and others <= MOST_OF_EXPECTED * expected:
-                return others / expected, (
+                return 1 - others / expected, (
                     f"is {what} for {int(rows.sum()):,} customers, of whom {outcome[rows].mean():.1%} "
                     f"{whose}; of all {share:.1%} did"
                 )
@@ -221,7 +235,7 @@ def _one_outcome(values: Numbers, left: Numbers, *, is_word: bool) -> tuple[floa
     if not pure.any():
         return None
     n_rows = int(np.bincount(codes)[pure].sum())
-    return float((stayers[pure] / expected_of[pure]).max()), (
+    return 1 - float((stayers[pure] / expected_of[pure]).max()), (
         f"has a value that only leavers have: {n_rows:,} customers, of whom "
         f"{1 - stayers[pure].sum() / n_rows:.1%} left; of all {rate:.1%} did"
     )

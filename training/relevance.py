@@ -40,14 +40,17 @@ class Relevance:
     ----------
     findings : sequence of Finding
     notes : sequence of str
-        What was judged at which cutoff, or why nothing could be.
+        What was judged at which cutoff.
     columns : mapping of str to float
         For each column the best AUC of a feature that reads it.
+    not_judged : str, optional
+        Why nothing could be judged.
     """
 
     findings: Sequence[Finding]
     notes: Sequence[str]
     columns: Mapping[str, float]
+    not_judged: str | None = None
 
 
 def relevance(business: Business, store: Store, progress: Callable[[str, int, int], None]) -> Relevance:
@@ -63,7 +66,7 @@ def relevance(business: Business, store: Store, progress: Callable[[str, int, in
     Returns
     -------
     Relevance
-        Without findings, and with the reason in its notes, where the data hold no outcome to judge by.
+        Without findings, and with the reason in ``not_judged``, where the data hold no outcome to judge by.
     """
     columns = {name: set(record.columns) for name, record in store.manifest.tables.items()}
     try:
@@ -71,15 +74,11 @@ def relevance(business: Business, store: Store, progress: Callable[[str, int, in
         question = churn_question(settled)
         cutoff = _newest_cutoff(store, question)
     except QuestionError as error:
-        return Relevance((), (f"Relevance is graded without outcomes: {error}",), {})
+        return Relevance((), (), {}, f"It needs outcomes. {error}")
     panel, left = labelled(store, features_for(columns), question, cutoff, store.observed_until)
     n_left, n_stayed = int(left.sum()), int(len(left) - left.sum())
     if min(n_left, n_stayed) < FEWEST_OF_EACH:
-        note = (
-            f"Relevance is graded without outcomes: of those who were asked about as of {to_text(cutoff)}, "
-            f"{n_left:,} left and {n_stayed:,} stayed; at least {FEWEST_OF_EACH} of either are needed."
-        )
-        return Relevance((), (note,), {})
+        return Relevance((), (), {}, _too_few(n_left, n_stayed, cutoff))
     measured = strengths(panel, left)
     suspects = leakage.suspicions(
         panel, left, own_table(question, business), business.quality.trusted, measured
@@ -91,6 +90,14 @@ def relevance(business: Business, store: Store, progress: Callable[[str, int, in
     best = {place: max(one.auc for one in seen) for place, seen in _by_column(measured).items()}
     findings = [*map(_leak, suspects), *_silent(measured)]
     return Relevance(findings, (note,), best)
+
+
+def _too_few(n_left: int, n_stayed: int, cutoff: int) -> str:
+    """Say that the outcomes of one cutoff are too few to judge by."""
+    return (
+        f"It needs outcomes. Of those who were asked about as of {to_text(cutoff)}, "
+        f"{n_left:,} left and {n_stayed:,} stayed; at least {FEWEST_OF_EACH} of either are needed."
+    )
 
 
 def own_table(question: Question, business: Business) -> str:

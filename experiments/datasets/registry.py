@@ -41,11 +41,11 @@ def load(name: str, source: Path, target: Path) -> Loaded:
     Raises
     ------
     UserError
-        The name is not known, or the folder holds a ``business.toml`` that we did not write, or the source.
+        The name is not known, the folder holds what this data set did not write, or the source.
     DataError
         The files are not there, or not of the published shape.
     """
     if name not in DATASETS:
         raise UserError(f"{name!r} is not a data set that Holdfast can load. {did_you_mean(name, DATASETS)}")
-    refuse_foreign(target)
+    refuse_foreign(target, f"dataset {name}")
     return DATASETS[name](source, target)

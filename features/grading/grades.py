@@ -97,31 +97,37 @@ class Inspection:
         What could not be graded, and why.
     tables : mapping
         For each table its figures, as plain JSON values.
+    not_judged : mapping of Dimension to str
+        The dimensions that have no grade, and why; what was found of them all the same is shown.
     """
 
     findings: Sequence[Finding]
     notes: Sequence[str] = ()
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    not_judged: Mapping[Dimension, str] = field(default_factory=dict)
 
     def of(self, dimension: Dimension) -> list[Finding]:
-        """Return the findings of a dimension, the worst first, then by place and text."""
+        """Return the findings of a dimension, the worst first, then the strongest, then by place and text."""
         own = [finding for finding in self.findings if finding.dimension is dimension]
-        return sorted(own, key=lambda f: (-ord(f.severity.value), f.place, f.what))
+        return sorted(own, key=lambda f: (-ord(f.severity.value), -f.figure, f.place, f.what))
 
-    def grade_of(self, dimension: Dimension) -> Grade:
-        """Return the grade of a dimension: that of its worst finding."""
+    def grade_of(self, dimension: Dimension) -> Grade | None:
+        """Return the grade of a dimension: that of its worst finding; None where it was not judged."""
+        if dimension in self.not_judged:
+            return None
         return worst(finding.severity for finding in self.of(dimension))
 
     @property
     def grade(self) -> Grade:
-        """The overall grade: that of the worst dimension."""
-        return worst(self.grade_of(dimension) for dimension in Dimension)
+        """The overall grade: that of the worst dimension that was judged."""
+        return worst(grade for dimension in Dimension if (grade := self.grade_of(dimension)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         dimensions = {
             dimension.value: {
-                "grade": self.grade_of(dimension).value,
+                "grade": None if dimension in self.not_judged else str(self.grade_of(dimension)),
+                "not_judged": self.not_judged.get(dimension),
                 "findings": [finding.to_dict() for finding in self.of(dimension)],
             }
             for dimension in Dimension

@@ -19,6 +19,7 @@ _MANY_LATE = 0.05
 _LOADED = 0.5
 _ALWAYS_FRESH_DAYS = 2.0
 _TIMES_USUAL = 3.0
+_FEWEST_DAYS = 3
 
 
 def timeliness(census: Census) -> list[Finding]:
@@ -74,8 +75,10 @@ def delay_quantile(delays: Counter[int], quantile: float, *, late_only: bool) ->
 
 
 def _age(table: TableCensus, until: int, *, grave: bool) -> Iterator[Finding]:
-    """Give a finding where the newest fact is older than the rhythm of the table allows."""
+    """Give a finding where the newest fact is older than the rhythm of the table allows, if it has one."""
     age = age_days(table, until)
+    if len(table.days) < _FEWEST_DAYS:
+        return
     usual = rhythm.usual_spacing(table.days)
     if age is None or table.name == "customers" or age <= max(_ALWAYS_FRESH_DAYS, _TIMES_USUAL * usual):
         return

@@ -15,7 +15,28 @@ from features.naming import name, refuse_repeated, require, text, texts
 # A row is at least this many bytes: the id, a date, an amount and the marks between them.
 _SHORTEST_ROW = {"csv": 16, "json": 40}
 _JSON_SHAPE = f"format = 'newline_delimited', records = 'true', maximum_object_size = {2**24}"
+ALLOW = "Allow this user to read it, or correct the source in business.toml."
+"""What to do about a file or folder that cannot be read."""
+
 _IDS = frozenset({"customer_id", "event_id", "source_id"})
+
+
+def refuse_unreadable(table: str, paths: Collection[Path]) -> None:
+    """Refuse files and folders that this user may not read.
+
+    Raises
+    ------
+    DataError
+        Names the first such file or folder.
+    """
+    for path in paths:
+        try:
+            if path.is_dir():
+                next(path.iterdir(), None)
+            else:
+                path.open("rb").close()
+        except OSError as error:
+            raise DataError(f"{table}: {path} cannot be read: {error.strerror}. {ALLOW}") from None
 
 
 def read_parquet(connection: duckdb.DuckDBPyConnection, place: Place) -> Raw:

@@ -16,7 +16,7 @@ import duckdb
 
 from features.business import Business
 from features.errors import DataError
-from features.intake.files import everything, read_csv, read_json, read_parquet
+from features.intake.files import ALLOW, everything, read_csv, read_json, read_parquet, refuse_unreadable
 from features.intake.origins import Place, Raw
 from features.intake.queries import answer
 from features.mapping import labels_of
@@ -73,15 +73,8 @@ def _find(business: Business, place: Place) -> Place:
     table, source = place.table, place.source
     if source.is_database:
         return place
-    path = business.folder / source.source
-    if path.is_dir():
-        files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_visible(file, path)]
-    elif path.is_file():
-        files = [path]
-    else:
-        files = [Path(text) for text in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207  (absolute)
-        files = [file for file in files if file.is_file()]
     with named(place):
+        files = _files(table, business.folder / source.source)
         if not files:
             raise DataError(
                 f"{table}: there is no file at {source.source!r}. Correct source in [tables.{table}]."
@@ -91,6 +84,24 @@ def _find(business: Business, place: Place) -> Place:
             mixed = " and ".join(sorted(kinds))
             raise DataError(f"{table}: {source.source!r} mixes {mixed} files. Use a glob.")
     return replace(place, files=tuple(files), kind=kinds.pop())
+
+
+def _files(table: str, path: Path) -> list[Path]:
+    """List the files of a file, a folder or a glob, all of which may be read."""
+    try:
+        if path.is_dir():
+            below = [path, *(found for found in sorted(path.rglob("*")) if _is_visible(found, path))]
+            files = [found for found in below if found.is_file()]
+            refuse_unreadable(table, [found for found in below if found.is_dir()])
+        elif path.is_file():
+            files = [path]
+        else:
+            found = [Path(text) for text in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207  (absolute)
+            files = [file for file in found if file.is_file()]
+    except OSError as error:
+        raise DataError(f"{table}: {path} cannot be read: {error.strerror}. {ALLOW}") from None
+    refuse_unreadable(table, files)
+    return files
 
 
 def connect(staging: Path, places: Collection[Place], memory: str, threads: int) -> duckdb.DuckDBPyConnection:

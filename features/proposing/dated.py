@@ -52,8 +52,8 @@ def drafts_of(connection: duckdb.DuckDBPyConnection, found: Found, match: Match)
     survey = _answers(found, match, ledger) if match.table == "contacts" else None
     attributes, renamed = _further(connection, found, match, ledger)
     lines = [_line(found, match, ours, theirs) for ours, theirs in match.mapping.items()]
-    lines += constants + lengths
-    order = [column.name for column in TABLES[match.table].columns]
+    lines += constants + lengths + _currency(found, match, ledger)
+    order = [*(column.name for column in TABLES[match.table].columns), "currency"]
     lines.sort(key=lambda line: order.index(line.key))
     ledger.left_out.update(dict.fromkeys(ledger.rest(found.columns), ""))
     draft = Draft(
@@ -91,6 +91,17 @@ def _line(found: Found, match: Match, ours: str, theirs: str) -> Line:
         )
     place = f"tables.{match.table}.columns.{ours}"
     return Line(ours, theirs, note, Choice(place, theirs, "more than one column could be meant", others))
+
+
+def _currency(found: Found, match: Match, ledger: Ledger) -> list[Line]:
+    """The line of a column that says the currency of every row, where the rows hold money."""
+    if not {c.name for c in TABLES[match.table].columns if c.kind is Kind.MONEY} & match.mapping.keys():
+        return []
+    codes = [c for c in found.columns.values() if c.is_currency and c.name not in ledger.used]
+    codes.sort(key=lambda column: words(column.name) != ("currency",))
+    ledger.used.update(column.name for column in codes[:1])
+    note = "" if all(c.distinct == 1 for c in codes[:1]) else "rows in another one are rejected"
+    return [Line("currency", column.name, note) for column in codes[:1]]
 
 
 def _formats(

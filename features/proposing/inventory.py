@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import duckdb
 
@@ -18,6 +19,7 @@ from features.intake.files import everything
 from features.intake.origins import Place, Rows
 from features.intake.sources import KINDS_OF_FILES, connect, reading
 from features.naming import name, text
+from features.proposing.listing import inside, readable, titled
 from features.proposing.profiling import SAMPLE_ROWS, Profiles, profile
 from features.proposing.vocabulary import words
 
@@ -33,7 +35,8 @@ class Found:
     Attributes
     ----------
     label : str
-        What it is called in comments: the name of its file, folder or database table.
+        What it is called in comments: the name of its file, folder or database table;
+        with its folder where another one is called alike.
     source : str
         The file, folder, glob or database URL.
     table : str or None
@@ -59,7 +62,9 @@ class Found:
     @property
     def stem(self) -> str:
         """Its name without what it ends in, or the schema it is in."""
-        return self.label.split(".")[-1 if self.table else 0]
+        if self.table:
+            return self.label.split(".")[-1]
+        return self.label.rsplit("/", 1)[-1].split(".")[0]
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -110,19 +115,11 @@ def take(sources: Sequence[str], staging: Path, progress: Progress) -> Inventory
     Raises
     ------
     UserError
-        There is nothing at a source.
+        There is nothing at a source, or the system refuses to read it.
     DataError
         A named file cannot be read; of a folder or glob, all of them cannot.
     """
-    places: list[Place] = []
-    unreadable: list[tuple[str, str]] = []
-    for source in sources:
-        if is_database(source):
-            places += _tables(source, staging)
-        else:
-            opened, refused = _open(source)
-            places += opened
-            unreadable += refused
+    places, unreadable = _places(sources, staging)
     connection = connect(staging, places, _MEMORY, len(os.sched_getaffinity(0)))
     found = []
     for number, place in enumerate(places):
@@ -132,18 +129,40 @@ def take(sources: Sequence[str], staging: Path, progress: Progress) -> Inventory
     return Inventory(tuple(found), tuple(unreadable), connection)
 
 
+def _places(sources: Sequence[str], staging: Path) -> tuple[list[Place], list[tuple[str, str]]]:
+    """Open every source once, however often it is named."""
+    places: list[Place] = []
+    unreadable: list[tuple[str, str]] = []
+    seen: set[Path] = set()
+    for source in dict.fromkeys(sources):
+        if is_database(source):
+            known = {(place.source.source, place.table) for place in places}
+            places += [p for p in _tables(source, staging) if (p.source.source, p.table) not in known]
+        else:
+            opened, refused = _open(source, seen)
+            places += opened
+            unreadable += refused
+    return titled(places), unreadable
+
+
 def is_database(source: str) -> bool:
     """Whether a source is the URL of a database."""
     return source.startswith(_DATABASES)
 
 
-def _open(source: str) -> tuple[list[Place], list[tuple[str, str]]]:
-    """Find the files of one source, those with the same columns together, and what cannot be read."""
+def _open(source: str, seen: set[Path]) -> tuple[list[Place], list[tuple[str, str]]]:
+    """Find the files of one source that no other one named, those with the same columns together."""
     path = Path(source).absolute()
-    if path.is_file():
-        return [Place(path.name, Rows(source=str(path)), (path,), _kind(path))], []
-    inside = sorted(path.rglob("*")) if path.is_dir() else [Path(f) for f in sorted(glob.glob(str(path)))]  # noqa: PTH207  (absolute)
-    files = [file for file in inside if file.is_file() and _is_data(file, path)]
+    named = inside(path)
+    if named == [path]:
+        kind, is_new = _kind(path), path.resolve() not in seen
+        seen.add(path.resolve())
+        return [Place(path.name, Rows(source=str(path)), (path,), kind)] if is_new else [], []
+    every = [file for file in named if file.is_file() and _is_data(file, path)]
+    files = [file for file in every if file.resolve() not in seen]
+    seen.update(file.resolve() for file in files)
+    if every and not files:
+        return [], []
     if not files:
         raise UserError(
             f"There is nothing to read at {source!r}. Name files, folders or globs of Parquet, CSV or JSON "
@@ -158,8 +177,8 @@ def _open(source: str) -> tuple[list[Place], list[tuple[str, str]]]:
             refused.append((file.name, str(error).removeprefix(f"{file.name}: ")))
     if not groups:
         raise DataError(f"{refused[0][0]}: {refused[0][1]}")
-    every = path if len(groups) == 1 and not refused else None
-    places = [place for (kind, _), own in groups.items() for place in _together(own, kind, every)]
+    whole = path if len(groups) == 1 and not refused and files == every else None
+    places = [place for (kind, _), own in groups.items() for place in _together(own, kind, whole)]
     return places, refused
 
 
@@ -200,7 +219,7 @@ def _columns(file: Path) -> tuple[str, ...]:
     """Columns of one file, as far as they are cheap to see."""
     kind = _kind(file)
     place = Place(file.name, Rows(source=str(file)), (file,), kind)
-    with duckdb.connect() as connection, reading(place):
+    with readable(str(file)), duckdb.connect() as connection, reading(place):
         if kind == "csv":
             return _header(file)
         rows = everything(connection, place)
@@ -224,9 +243,9 @@ def _header(file: Path) -> tuple[str, ...]:
 def _look(connection: duckdb.DuckDBPyConnection, place: Place, number: int, staging: Path) -> Found:
     """Look at the columns of one source."""
     sample, total = f"sample {number}", None
-    if place.kind == "csv":
-        _header(place.files[0])
-    with reading(place):
+    with readable(place.source.source if place.files else place.table), reading(place):
+        if place.kind == "csv":
+            _header(place.files[0])
         if place.kind == "database":
             file, total = _fetch_part(place, number, staging)
             rows = f"SELECT * FROM read_parquet({text(str(file))})"
@@ -243,7 +262,9 @@ def _look(connection: duckdb.DuckDBPyConnection, place: Place, number: int, stag
 
 def _tables(url: str, staging: Path) -> list[Place]:
     """List the tables of a database, or the one that stands behind #."""
+    given = url
     url, _, wanted = url.partition("#")
+    _require_answer(given, url)
     query = (
         "SELECT (table_schema || '.' || table_name)::text AS name, "
         "string_agg(column_name::text, chr(10) ORDER BY ordinal_position) AS columns "
@@ -273,6 +294,30 @@ def _fetch_part(place: Place, number: int, staging: Path) -> tuple[Path, int]:
     query = f"SELECT * FROM {table} LIMIT {SAMPLE_ROWS}"
     fetch(place.table, place.source.model_copy(update={"table": None, "query": query}), file)
     return file, int(counted[0][0])
+
+
+def _require_answer(given: str, url: str) -> None:
+    """Make sure that a database answers, and name it by host and port where it does not."""
+    from features.intake.postgres import look
+
+    try:
+        look("the database", Rows(source=url, query="SELECT 1", columns={}))
+    except DataError:
+        raise DataError(
+            f"The database {_address(given, url)}of the URL you gave cannot be reached or refuses "
+            "to connect. Correct the URL, or start the database."
+        ) from None
+
+
+def _address(given: str, url: str) -> str:
+    """Host and port of a URL; nothing where a password with / or # in it could be taken for them."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 5432
+    except ValueError:
+        return ""
+    is_clear = "@" not in given or ("@" in parts.netloc and given.count("@") == 1)
+    return f"at {parts.hostname}:{port} " if is_clear and parts.hostname else ""
 
 
 def _ask(url: str, query: str, columns: Sequence[str], file: Path) -> list[tuple[str, ...]]:

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import duckdb
 
+from features.currencies import MINOR_DIGITS
 from features.intake.readings import LARGEST_NUMBER
 from features.naming import name, text
 from features.proposing.vocabulary import value_words, words
@@ -52,6 +53,8 @@ _DATES = ("%d-%m-%Y", "%m-%d-%Y", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d"
           "%m/%d/%y", "%d.%m.%y", "%d %b %Y", "%b %d, %Y", "%d-%b-%Y", "%d-%b-%y")  # fmt: skip
 _CLOCKS = ("", " %H:%M", " %H:%M:%S")
 _EPOCHS = {"epoch_seconds": 1, "epoch_milliseconds": 10**3, "epoch_microseconds": 10**6}
+_CURRENCY = {"currency", "curr", "ccy", "iso", "wahrung", "waehrung", "devise", "moneda", "valuta", "divisa"}
+_OFTEN = {"USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "CNY", "INR", "SEK", "NOK", "DKK", "PLN", "BRL"}
 _EPOCH_WORDS = {"time", "timestamp", "ts", "at", "date", "epoch", "on", "when", "zeit", "datum", "created"}
 
 
@@ -86,6 +89,8 @@ class ColumnProfile:
         Formats that fit all the same.
     is_naive : bool
         Whether it holds times without a zone.
+    is_mixed : bool
+        Whether some of its times carry a zone and some do not.
     is_whole : bool
         Whether it holds whole numbers.
     decimals : tuple of float
@@ -106,6 +111,7 @@ class ColumnProfile:
     form: str | None = None
     other_forms: tuple[str, ...] = ()
     is_naive: bool = False
+    is_mixed: bool = False
     is_whole: bool = False
     decimals: tuple[float, float] = (0.0, 0.0)
     lowest: float = float("nan")
@@ -138,6 +144,13 @@ class ColumnProfile:
     def is_believable(self) -> bool:
         """Whether no number is larger than a build believes."""
         return max(-self.lowest, self.highest) <= LARGEST_NUMBER
+
+    @property
+    def is_currency(self) -> bool:
+        """Whether it holds codes of currencies, in most rows; not ALL and TOP, which are codes too."""
+        are_codes = bool(self.words) and set(self.words) <= MINOR_DIGITS.keys()
+        says_so = bool(_CURRENCY & set(words(self.name))) or bool(_OFTEN & set(self.words))
+        return self.look is Look.CATEGORY and are_codes and says_so and self.filled >= 0.8 * self.rows
 
     @property
     def looks_like_money(self) -> bool:
@@ -214,7 +227,8 @@ def _texts(connection: duckdb.DuckDBPyConnection, sample: str, found: ColumnProf
     *shares, length, n_words = row.fetchone() or (0.0, 0.0)
     share = dict(zip(_SHAPES, shares, strict=True))
     if share["iso"] >= _MOST:
-        return replace(found, look=Look.TIME, is_naive=share["zoned"] < 1 - _MOST)
+        is_naive = share["zoned"] < share["iso"]
+        return replace(found, look=Look.TIME, is_naive=is_naive, is_mixed=is_naive and share["zoned"] > 0)
     if share["date"] >= _MOST and (forms := _forms(connection, sample, given)):
         return replace(found, look=Look.TIME, form=forms[0], other_forms=tuple(forms[1:]), is_naive=True)
     if share["flag"] >= _MOST and found.distinct <= 2:  # noqa: PLR2004  (two values)

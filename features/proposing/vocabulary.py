@@ -74,7 +74,7 @@ def roles(table: str) -> Mapping[str, Phrases]:
 
 @cache
 def _read() -> dict[str, Any]:
-    return tomllib.loads((files("features") / "vocabulary.toml").read_text(encoding="utf-8"))
+    return tomllib.loads((files("features.proposing") / "vocabulary.toml").read_text(encoding="utf-8"))
 
 
 @cache

@@ -15,8 +15,8 @@ from features.intake.slices import REFUSED, SLICE, divide, offer
 from features.naming import name
 from features.storing.job import rows_of
 
-MOST_MEMBERS = 1000
-"""How many customers may say that they live in one household: the rows of all are read together."""
+MOST_MEMBERS, MOST_TIED = 1_000, 100_000
+"""Most customers of one household, and of several that moves tie together: one bucket holds all of them."""
 
 KEYS = name("household keys")
 """The table of the customers whose key is not their own id: customer_id and key."""
@@ -71,6 +71,7 @@ def find_keys(connection: duckdb.DuckDBPyConnection, customers: Staged) -> bool:
         "SELECT customer_id, min(customer_id) OVER (PARTITION BY coalesce(t.tied, m.household)) AS key "
         "FROM _members AS m LEFT JOIN _tied AS t USING (household)) WHERE key <> customer_id"
     )
+    _refuse_tangles(connection)
     connection.execute("DROP TABLE _members; DROP TABLE _tied")
     return _count(connection, f"FROM {KEYS}") > 0
 
@@ -99,6 +100,22 @@ def _refuse_crowds(connection: duckdb.DuckDBPyConnection) -> None:
         raise DataError(
             f"customers: {crowds} values of household_id are shared by more than {MOST_MEMBERS} customers "
             "each. Expected the few who live together; leave household_id empty where it is not known."
+        )
+
+
+def _refuse_tangles(connection: duckdb.DuckDBPyConnection) -> None:
+    """Refuse households that so many moves tie together that they would not fit into a bucket."""
+    most = _count(
+        connection,
+        "FROM (SELECT count(DISTINCT customer_id) AS n FROM _members JOIN _tied USING (household) "
+        "GROUP BY tied)",
+        "coalesce(max(n), 0)",
+    )
+    if most > MOST_TIED:
+        raise DataError(
+            f"customers: moves from one household_id to another tie {most} customers together, more than the "
+            f"{MOST_TIED} that are looked at together. Expected that few move. Map the newest household "
+            "only, without valid_from, or leave household_id out."
         )
 
 
@@ -147,7 +164,7 @@ def _components(first: npt.NDArray[np.int64], other: npt.NDArray[np.int64], n: i
     return found
 
 
-def _count(connection: duckdb.DuckDBPyConnection, rows: str) -> int:
-    """Count rows."""
-    row = connection.execute(f"SELECT count(*) {rows}").fetchone()
+def _count(connection: duckdb.DuckDBPyConnection, rows: str, what: str = "count(*)") -> int:
+    """Count rows, or something else of them."""
+    row = connection.execute(f"SELECT {what} {rows}").fetchone()
     return int(row[0]) if row else 0

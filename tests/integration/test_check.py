@@ -1,6 +1,8 @@
 """`holdfast check`: what a person and a machine are told, and that nothing is written."""
 
+import errno
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,10 @@ import pytest
 from experiments.simulator import simulate
 from features import business as businesses
 from features.build import build
+from features.errors import QualityRefused
 from features.grading.grades import Dimension, Finding, Grade, Inspection
-from serving import cli, grading
-from training import jobs
+from serving import cli, grading, inspection
+from training import card, jobs
 
 LEAKS = {
     "satisfaction_score",
@@ -136,7 +139,7 @@ def test_below_the_bar_it_exits_with_3_and_says_why(shop, tmp_path, capsys):
     assert code == 3
     assert "Completeness: B" in out
     assert err.startswith("QualityRefused: The data are graded B, and [quality] minimum is A.")
-    assert "completeness B: customers.age" in err
+    assert "completeness B: customers.income" in err
 
 
 def test_the_columns_of_telco_that_know_the_outcome_are_named_and_no_other(telco, capsys):
@@ -148,7 +151,11 @@ def test_the_columns_of_telco_that_know_the_outcome_are_named_and_no_other(telco
     assert suspected == LEAKS
     assert figures["satisfaction_score"] == pytest.approx(0.95, abs=0.005)
     assert figures["churn_score"] == pytest.approx(0.943, abs=0.005)
-    assert "satisfaction_score" in err or "churn_category" in err
+    named = [finding["column"] for finding in relevance["findings"]]
+    assert named.index("satisfaction_score") < named.index("churn_score")
+    assert "customers.satisfaction_score, " in err or "and 3 more" in err
+    assert err.count("customers.") >= 5
+    assert all("from times" not in finding["what"] for finding in relevance["findings"])
 
 
 def test_trusted_columns_are_taken_at_the_users_word(telco, capsys):
@@ -173,8 +180,14 @@ def test_without_outcomes_it_says_so_and_grades_the_rest(tmp_path, capsys):
     )
     code, out, _ = checked(tmp_path / "business.toml", capsys)
     assert code == 0
-    assert "Relevance is graded without outcomes: The horizon is longer than the history allows" in out
+    assert "Relevance: not judged\n  It needs outcomes. The horizon is longer than the history allows" in out
+    assert re.search(r"^relevance +not judged$", out, re.MULTILINE)
+    assert "No column was found" not in out
     assert "purchases.channel  the same value on every row" in out
+    said = json.loads(checked(tmp_path / "business.toml", capsys, "--json")[1])
+    assert said["dimensions"]["relevance"]["grade"] is None
+    assert said["dimensions"]["relevance"]["not_judged"].startswith("It needs outcomes.")
+    assert said["grade"] == max(one["grade"] for one in said["dimensions"].values() if one["grade"])
 
 
 def test_exit_without_exits_says_what_is_missing(tmp_path, capsys):
@@ -237,11 +250,18 @@ def trained(path: Path):
 
 
 def test_a_leaking_column_blocks_promotion_and_is_named_with_its_number(leaking):
-    for one in trained(leaking):
+    outcome = trained(leaking)
+    for one in outcome:
         assert not one.promoted
         (leak,) = [refusal for refusal in one.refusals if "customers.given" in refusal]
-        assert "AUC of 0.9" in leak
-        assert "[quality] trusted" in leak
+        assert leak == "knows the outcome: customers.given"
+        (suspicion,) = one.card["suspicions"]
+        assert suspicion["column"] == "customers.given"
+        assert "AUC of 0.9" in suspicion["why"]
+        assert card.to_markdown(one.card).count("[quality] trusted") == 1
+    with pytest.raises(QualityRefused) as refused:
+        jobs.refuse(outcome)
+    assert str(refused.value).count("[quality] trusted") == 1
 
 
 def test_a_trusted_column_does_not_block_promotion(leaking):
@@ -249,3 +269,57 @@ def test_a_trusted_column_does_not_block_promotion(leaking):
     trusting.write_text(leaking.read_text() + '[quality]\ntrusted = ["customers.given"]\n')
     for one in trained(trusting):
         assert not [refusal for refusal in one.refusals if "customers.given" in refusal]
+
+
+def refused(columns):
+    """What `check` says of so many columns that know the outcome."""
+    leaks = [
+        Finding(Dimension.RELEVANCE, "customers", f"c{n}", Grade.E, 0.9 + n / 100, f"ranks with {n}", "Go.")
+        for n in range(columns)
+    ]
+    return inspection.complaint(Inspection(leaks), "C")
+
+
+def test_the_refusal_names_every_column_that_knows_the_outcome_the_strongest_first():
+    assert "relevance E: customers.c2, customers.c1, customers.c0 (customers.c2 ranks with 2)." in refused(3)
+    assert "customers.c2 and 1 more (customers.c6" not in refused(6)
+    assert "customers.c5, customers.c4, customers.c3, customers.c2, customers.c1 and 1 more (" in refused(6)
+    assert "relevance E: customers.c0 ranks with 0." in refused(1)
+
+
+def lonely(folder):
+    """A business of one CSV file."""
+    (folder / "purchases.csv").write_text("id,date,sum\n1,2024-01-01,5\n")
+    (folder / "business.toml").write_text(
+        '[business]\nname = "new"\ncurrency = "USD"\ntimezone = "UTC"\n[tables.purchases]\n'
+        'source = "purchases.csv"\ncolumns = { customer_id = "id", purchased_at = "date", amount = "sum" }\n'
+    )
+    return folder / "business.toml"
+
+
+@pytest.mark.parametrize("verb", ["check", "build"])
+def test_a_source_that_may_not_be_read_is_named(verb, tmp_path, capsys, monkeypatch):
+    path, opened = lonely(tmp_path), Path.open
+
+    def forbidden(self, *more, **named):
+        if self.name == "purchases.csv":
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return opened(self, *more, **named)
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    assert cli.main([verb, str(path)]) == 2
+    err = capsys.readouterr().err
+    assert f"{tmp_path / 'purchases.csv'} cannot be read: Permission denied" in err
+    assert "snapshot" not in err
+
+
+def test_a_full_disk_is_no_build_to_who_only_looks(tmp_path, capsys, monkeypatch):
+    def full(*_more, **_named):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("features.build._build", full)
+    assert cli.main(["check", str(lonely(tmp_path))]) == 2
+    err = capsys.readouterr().err
+    assert "No space left on device" in err
+    for word in ("The build", "snapshot", "holdfast-check-"):
+        assert word not in err

@@ -238,3 +238,19 @@ def test_a_share_of_nobody_is_a_dash(shop):
     said = curve.as_text(replace(found, candidates=(empty,), curve=()), "shop")
     assert said.count("–") >= 2
     assert empty.to_dict()["regret"] is None
+
+
+def test_a_business_that_says_exit_already_is_told_that_it_is_right(contracts, capsys):
+    path = contracts.path
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("[churn]\n", '[churn]\nkind = "exit"\n'), encoding="utf-8"
+    )
+    if "[churn]" not in path.read_text(encoding="utf-8"):
+        with path.open("a", encoding="utf-8") as file:
+            file.write('[churn]\nkind = "exit"\nhorizon = "90d"\n')
+    code, out, _ = run(capsys, "advise", path)
+    assert code == 0
+    assert "is right as it stands" in out
+    assert "trains no model of it yet" in out
+    assert 'write kind = "exit"' not in out
+    assert "Recommended: no change." in out

@@ -157,6 +157,9 @@ def test_a_file_that_only_claims_to_be_parquet_is_refused(tmp_path):
 def test_neither_the_source_nor_the_business_of_somebody_else_is_overwritten(tmp_path):
     source = (parquet(tmp_path) / "transactions.parquet").rename(tmp_path / "purchases.parquet")
     before = source.read_bytes()
+    with pytest.raises(UserError, match="is not empty"):
+        load("cdnow", source, tmp_path)
+    (tmp_path / "business.toml").write_text("# Written by holdfast dataset cdnow: a shop.\n")
     with pytest.raises(UserError, match="over its own source"):
         load("cdnow", source, tmp_path)
     assert source.read_bytes() == before
@@ -169,3 +172,12 @@ def test_loading_again_replaces_what_was_loaded_before(tmp_path):
     for content in (LINES, LINES + " 00004 19980630 1 10.00\n"):
         load("cdnow", text(tmp_path, content), tmp_path / "out")
     assert len(rows(tmp_path / "out")) == 5
+
+
+@pytest.mark.parametrize("wrote", ["simulate", "dataset telco"])
+def test_a_folder_of_another_verb_or_data_set_is_refused(tmp_path, wrote):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "business.toml").write_text(f"# Written by holdfast {wrote}: a business.\n")
+    with pytest.raises(UserError, match=f"holds what `holdfast {wrote}` wrote"):
+        load("cdnow", text(tmp_path, LINES), out)

@@ -115,11 +115,17 @@ def test_the_verdict_does_not_depend_on_the_draw():
 LEAK = Suspicion("surveys", "score", "surveys_score", 0.953, "alone ranks who leaves with an AUC of 0.953")
 
 
-def test_a_suspected_column_is_refused_by_name_and_number():
+def test_a_suspected_column_is_refused_by_name():
     found = gate.judge(churn(CHANCE, bg_nbd=RATE), fresher=False, seed=0, suspicions=[LEAK])
     assert not found.passed
     (refusal,) = found.refusals
-    assert refusal.startswith("surveys.score alone ranks who leaves with an AUC of 0.953. Leave it out")
+    assert refusal == "knows the outcome: surveys.score"
+
+
+def test_suspected_columns_are_one_short_refusal_the_strongest_first():
+    weaker = Suspicion("customers", "noted", "noted", 0.92, "alone ranks who leaves with an AUC of 0.920")
+    found = gate.judge(churn(CHANCE, bg_nbd=RATE), fresher=False, seed=0, suspicions=[weaker, LEAK])
+    assert found.refusals == ("knows the outcome: surveys.score, customers.noted",)
 
 
 def test_a_suspected_column_is_named_beside_what_else_is_wrong():

@@ -192,10 +192,27 @@ def test_the_profile_is_the_newest_row_that_was_known():
     assert [levels[int(code)] for code in numbers] == ["north", "north", "south"]
 
 
-def test_a_newest_row_that_does_not_know_is_not_known():
-    forgot = customer("ada").described(None, children=2.0).described("2024-03-01", children=None)
-    assert np.isnan(ask(forgot)["customers_children"])
-    assert ask(forgot, cutoff=parse_instant("2024-02-01"))["customers_children"] == 2.0
+def test_a_newest_row_that_does_not_know_takes_nothing_back():
+    """Another source may know: a row of a till says nothing of the children that the web shop has noted."""
+    told = customer("ada").described(None, children=2.0).described("2024-03-01", children=None)
+    assert ask(told)["customers_children"] == 2.0
+    told = told.described("2024-04-01", children=3.0)
+    assert ask(told)["customers_children"] == 3.0
+    assert ask(told, cutoff=parse_instant("2024-04-01"))["customers_children"] == 2.0
+
+
+def test_who_is_asked_about_twice_lives_in_the_household_once():
+    """As in a request that names a customer twice: both get the answer of one."""
+    ada = customer("ada").described(None, household_id="h").bought("2024-05-01", 5)
+    bob = customer("bob").described(None, household_id="h").bought("2024-05-02", 7)
+    names = ("household_member_distinct_count_ever", "household_lines_amount_total_90d")
+
+    def said(*them):
+        numbers = kernel.compute(CATALOGUE, bucket_of(them), np.array([CUTOFF]))
+        return [[row[CATALOGUE.names.index(name)] for name in names] for row in numbers]
+
+    assert said(ada, bob) == [[2, 1200], [2, 1200]]
+    assert said(ada, bob, ada) == [[2, 1200], [2, 1200], [2, 1200]]
 
 
 @pytest.mark.parametrize(

@@ -202,3 +202,12 @@ def test_times_of_another_table_have_a_higher_bar():
 
 def test_a_count_of_events_of_one_kind_is_blamed_on_the_kind():
     assert places(events_panel(since=CHANCE, complaints=noisy(0.1))) == {"contacts.kind"}
+
+
+def test_the_rhythm_is_named_in_plain_words():
+    (found,) = leakage.suspicions(events_panel(since=CHANCE, score=noisy(0.3)), LEFT, "purchases")
+    assert "(dates alone reach 0." in found.why
+
+
+def test_the_more_a_value_belongs_to_leavers_the_higher_its_figure():
+    assert named(reason=some(0.1, LEFT > 0))["reason"].figure == 1

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import tomllib
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from features.build import build
 from features.business import load
 from features.errors import DataError, UserError
 from features.proposal import propose
+from features.proposing import inventory
 from features.proposing.drafting import write
 
 DAYS = [date(2023, 1, 1) + timedelta(days=3 * n) for n in range(120)]
@@ -536,3 +538,130 @@ def test_a_column_that_is_often_empty_is_not_what_every_row_needs(tmp_path):
         tmp_path, orders(tmp_path, amount=[""] * 60 + ["1.50"] * 60, net=[f"{n}.50" for n in range(120)])
     )
     assert toml["tables"]["purchases"]["columns"]["amount"] == "net"
+
+
+def test_a_column_of_currency_codes_is_mapped_and_the_most_frequent_one_is_a_choice(tmp_path):
+    codes = ["USD"] * 110 + ["EUR"] * 10
+    proposal = propose([orders(tmp_path, currency=codes)])
+    assert table_of(proposal, "purchases").mapping["currency"] == "currency"
+    choice = choices_of(proposal)["business.currency"]
+    assert (choice.chosen, choice.alternatives) == ("USD", ("EUR",))
+    (tmp_path / "business.toml").write_text(write(proposal, tmp_path), encoding="utf-8")
+    table = build(load(tmp_path / "business.toml")).manifest.tables["purchases"]
+    assert (table.stored, table.rejected) == (110, 10)
+    _, toml, proposal = proposed(tmp_path, orders(tmp_path, currency=["EUR"] * 120))
+    assert toml["tables"]["purchases"]["columns"]["currency"] == "currency"
+    assert toml["business"]["currency"] == "EUR"
+    assert "business.currency" not in choices_of(proposal)
+
+
+def test_words_that_are_codes_by_accident_are_no_currency(tmp_path):
+    proposal = propose([orders(tmp_path, band=["ALL", "TOP"] * 60)])
+    assert "currency" not in table_of(proposal, "purchases").mapping
+
+
+def test_a_source_that_is_named_twice_is_used_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = orders(tmp_path)
+    for again in (source, "./orders.csv", str(tmp_path), str(tmp_path / "*.csv")):
+        proposal = propose([source, again])
+        assert [draft.table for draft in proposal.drafts] == ["purchases"]
+
+
+@pytest.mark.parametrize("how", ["{0}/orders.csv", "{0}", "{0}/*.csv"])
+def test_a_file_that_may_not_be_read_is_an_error_of_the_user(tmp_path, monkeypatch, how):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", "x")
+
+    orders(tmp_path)
+    monkeypatch.setattr(inventory, "header_of", refuse)
+    with pytest.raises(UserError, match=r"orders\.csv cannot be read: Permission denied\. "):
+        propose([how.format(tmp_path)])
+
+
+@pytest.mark.parametrize("how", ["{0}/shut", "{0}", "{0}/shut/*.csv"])
+def test_a_folder_that_may_not_be_listed_is_an_error_of_the_user(tmp_path, monkeypatch, how):
+    (tmp_path / "shut").mkdir()
+    listed = os.scandir
+
+    def refuse(path="."):
+        if not isinstance(path, int) and Path(path).name == "shut":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UserError, match=r"shut cannot be read: Permission denied\. "):
+        propose([how.format(tmp_path)])
+
+
+def test_the_truth_of_a_simulated_business_is_never_read(tmp_path):
+    (tmp_path / "truth").mkdir()
+    orders(tmp_path)
+    people = {"customer_id": [f"c{n}" for n in range(40)], "leaves": ["yes", "no"] * 20}
+    true = csv(tmp_path / "truth", "customers.csv", **people)
+    assert {draft.table for draft in propose([str(tmp_path)]).drafts} == {"purchases", "customers"}
+    (tmp_path / "business.toml").write_text(
+        "# Written by holdfast simulate: a made-up shop whose truth is known.\n"
+    )
+    for sources in ([str(tmp_path)], [str(tmp_path / "**")], [str(tmp_path / "orders.csv")]):
+        assert {draft.table for draft in propose(sources).drafts} == {"purchases"}
+    for named in (true, str(tmp_path / "truth"), str(tmp_path / "truth" / "*")):
+        with pytest.raises(UserError, match="truth of a simulated business"):
+            propose([named])
+
+
+def test_names_that_come_twice_are_shown_with_their_folder(tmp_path):
+    for place in ("web", "till"):
+        (tmp_path / place).mkdir()
+    web, till = orders(tmp_path / "web"), orders(tmp_path / "till")
+    _, _, proposal = proposed(tmp_path, web, till, name="shop")
+    assert [draft.found.label for draft in proposal.drafts] == ["web/orders.csv", "till/orders.csv"]
+
+
+def test_a_column_of_which_only_some_times_carry_a_zone_is_a_choice(tmp_path):
+    mixed = [f"{day}T10:00:00{'Z' if n % 2 else ''}" for n, day in enumerate(DAYS)]
+    proposal = propose([orders(tmp_path, order_date=mixed)])
+    text = write(proposal, tmp_path)
+    assert choices_of(proposal)["business.timezone"].why.startswith("some of order_date carry no zone")
+    assert "no time of the data needs another" not in text
+
+
+def test_the_error_says_what_the_nearest_table_lacks_and_how_to_map_it(tmp_path):
+    days = {"customer_id": [f"c{n % 30}" for n in range(90)], "town": ["x", "y", "z"] * 30}
+    near = csv(tmp_path, "moves.csv", **days, moved_on=DAYS[:90])
+    far = csv(tmp_path, "people.csv", customer_id=[f"c{n}" for n in range(30)], town=["x", "y", "z"] * 10)
+    with pytest.raises(DataError) as error:
+        propose([far, near])
+    said = str(error.value)
+    assert "moves.csv is nearest to purchases" in said
+    assert "whose is customer_id, when is moved_on; missing: how much" in said
+    assert '[tables.purchases]\nsource = "moves.csv"\ncolumns = { customer_id = "customer_id", ' in said
+    tomllib.loads(said[said.index("[tables.purchases]") :].split("\n\n", maxsplit=1)[0])
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        (f"postgresql://ann:{CANARY}@localhost:1/shop", "localhost:1"),
+        (f"postgresql://ann:{CANARY}@localhost:1/shop#public.orders", "localhost:1"),
+        (f"postgresql://ann:1/{CANARY}@localhost:1/shop", "of the URL you gave"),
+    ],
+)
+def test_a_database_that_does_not_answer_is_named_without_the_password(url, where):
+    pytest.importorskip("adbc_driver_postgresql")
+    with pytest.raises(DataError) as error:
+        propose([url])
+    said = str(error.value)
+    assert where in said
+    assert "the URL you gave" in said
+    assert "[tables" not in said
+    assert CANARY not in said
+
+
+def test_a_business_of_several_folders_is_named_after_the_one_that_holds_them(tmp_path):
+    shop = tmp_path / "corner shop"
+    for place in ("web", "till"):
+        (shop / place).mkdir(parents=True)
+    sources = [orders(shop / "web", "a.csv"), orders(shop / "till", "b.csv", till=[1, 2, 3] * 40)]
+    _, toml, _ = proposed(tmp_path, *sources)
+    assert toml["business"]["name"] == "corner shop"

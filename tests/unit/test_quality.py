@@ -324,3 +324,29 @@ def test_a_dimension_is_as_good_as_its_worst_fault_and_the_whole_as_its_worst_di
     assert grades == {"relevance": "B", "completeness": "D", "timeliness": "A"}
     assert found.grade is Grade.D
     assert [one.severity for one in found.of(Dimension.COMPLETENESS)] == [Grade.D, Grade.B]
+
+
+def test_what_could_not_be_judged_has_no_grade_and_does_not_count():
+    found = Inspection(
+        [finding(Dimension.RELEVANCE, Grade.E), finding(Dimension.TIMELINESS, Grade.B)],
+        not_judged={Dimension.RELEVANCE: "It needs outcomes."},
+    )
+    assert found.grade_of(Dimension.RELEVANCE) is None
+    assert found.grade is Grade.B
+    assert found.to_dict()["dimensions"]["relevance"]["grade"] is None
+
+
+def test_of_one_severity_the_strongest_comes_first():
+    weak, strong = (
+        Finding(Dimension.RELEVANCE, "customers", name, Grade.E, figure, "", "")
+        for name, figure in (("churn_score", 0.943), ("satisfaction_score", 0.95))
+    )
+    found = Inspection([weak, finding(Dimension.RELEVANCE, Grade.B), strong]).of(Dimension.RELEVANCE)
+    assert [one.column for one in found] == ["satisfaction_score", "churn_score", None]
+
+
+@pytest.mark.parametrize(("days", "is_old"), [((100, 101), False), ((100, 101, 102), True)])
+def test_a_table_with_facts_on_one_or_two_days_has_no_rhythm_to_fall_behind(tmp_path, days, is_old):
+    rows = without("contacts", lambda n, row: day_of(row) not in days)
+    found = inspected(tmp_path, rows).of(Dimension.TIMELINESS)
+    assert [one.table for one in found] == ["contacts"] * is_old

@@ -1,8 +1,10 @@
 """The simulated business: its tables keep the contract, and its truth is true."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -248,7 +250,7 @@ def test_the_business_file_reads_and_names_columns_that_are_there(small):
     assert read.churn.horizon.days == CHURN_HORIZON_DAYS
     assert read.value.horizons[0].days == VALUE_HORIZON_DAYS
     for table in (PURCHASES, CUSTOMERS):
-        source = read.tables[table.name]
+        (source,) = read.tables[table.name]
         there = pq.read_schema(small.business.parent / source.source).names
         assert sorted(there) == sorted({*source.columns.values(), *source.attributes})
         assert set(table.required) <= set(source.columns)
@@ -405,3 +407,27 @@ def test_a_simulation_that_is_stopped_leaves_the_earlier_one_whole(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         simulate(tmp_path, customers=10, seed=2, progress=stop)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_of_a_data_set_or_of_anything_else_is_not_simulated_into(tmp_path):
+    other, full = tmp_path / "other", tmp_path / "full"
+    other.mkdir()
+    (other / "business.toml").write_text("# Written by holdfast dataset cdnow: a shop of music CDs.\n")
+    full.mkdir()
+    (full / "purchases.parquet").write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"holds what `holdfast dataset cdnow` wrote.*Name a new or an empty"):
+        simulate(other, customers=10, seed=1)
+    with pytest.raises(UserError, match=r"is not empty.*Name a new or an empty folder"):
+        simulate(full, customers=10, seed=1)
+    assert [path.name for path in full.iterdir()] == ["purchases.parquet"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    def forbidden(self, *_more, **_named):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    for act in ("mkdir", "touch"):
+        monkeypatch.setattr(Path, act, forbidden)
+        with pytest.raises(UserError, match=rf"{tmp_path / 'shop'} cannot be written: Permission denied"):
+            simulate(tmp_path / "shop", customers=10, seed=1)
+        monkeypatch.undo()
