@@ -12,78 +12,114 @@ from numba import njit
 from features.events import Instants, Numbers
 from features.windows import MICROSECONDS_PER_DAY
 
-COPY, RATIO, DIFFERENCE, STD, TREND, SEASONAL, SINCE, GAP_MEAN, GAP_STD, RENEWAL, QUIET, SMALLER = range(12)
-"""The operations; see `_value`."""
+RATIO, DIFFERENCE, TREND, QUIET, SMALLER = range(5)
+STD, GAP_MEAN, GAP_STD = range(5, 8)
+SINCE, RENEWAL, SEASONAL = range(8, 11)
+"""The operations: of two figures, of many values, of the cutoff."""
 
 Lines = npt.NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _ratio(part: Numbers, whole: Numbers) -> Numbers:  # pragma: no cover (compiled)
+@njit(cache=True, nogil=True)
+def _ratio(part: float, whole: float) -> float:  # pragma: no cover (compiled)
     """Part by whole; NaN where the whole is nothing."""
-    return np.where(whole != 0, part / whole, np.nan)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _deviation(n: Numbers, total: Numbers, squares: Numbers) -> Numbers:  # pragma: no cover (compiled)
-    """Sample standard deviation from exact sums; NaN below two values."""
-    spread = np.maximum(n * squares - total * total, 0.0)
-    return np.where(n > 1, np.sqrt(spread / (n * (n - 1))), np.nan)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _balance(one: Numbers, other: Numbers) -> Numbers:  # pragma: no cover (compiled)
-    """(one - other) / both; NaN where both are nothing."""
-    return np.where(one + other > 0, (one - other) / (one + other), np.nan)
+    return part / whole if whole != 0 else np.nan
 
 
 @njit(cache=True, nogil=True)
-def _gaps(first: Numbers, last: Numbers) -> Numbers:  # pragma: no cover (compiled)
+def _deviation(n: float, total: float, squares: float) -> float:  # pragma: no cover (compiled)
+    """Sample standard deviation from exact sums; NaN below two values."""
+    if not n > 1:
+        return np.nan
+    return np.sqrt(max(n * squares - total * total, 0.0) / (n * (n - 1)))  # type: ignore[no-any-return]
+
+
+@njit(cache=True, nogil=True)
+def _balance(one: float, other: float) -> float:  # pragma: no cover (compiled)
+    """(one - other) / both; NaN where both make 0 or less."""
+    return (one - other) / (one + other) if one + other > 0 else np.nan
+
+
+@njit(cache=True, nogil=True)
+def _season(now: float, before: float, first: float, begun: float) -> float:  # pragma: no cover (compiled)
+    """Compare with a year earlier; NaN where nothing had happened when that window began."""
+    return _balance(now, before) if first <= begun else np.nan
+
+
+@njit(cache=True, nogil=True)
+def _gaps(first: float, last: float) -> float:  # pragma: no cover (compiled)
     """Whole days from the day of the first event to that of the last."""
-    return np.floor(last / MICROSECONDS_PER_DAY) - np.floor(first / MICROSECONDS_PER_DAY)
+    return np.floor(last / MICROSECONDS_PER_DAY) - np.floor(first / MICROSECONDS_PER_DAY)  # type: ignore[no-any-return]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _values(  # noqa: C901  (one branch for each formula)
-    operation: int, a: Numbers, b: Numbers, c: Numbers, d: Numbers, extra: int, cutoff: Numbers
-) -> Numbers:  # pragma: no cover (compiled)
-    """Apply one formula to every customer and cutoff."""
-    if operation == COPY:
-        values = a
-    elif operation == RATIO:
-        values = _ratio(a, b)
+@njit(cache=True, nogil=True)
+def _renewal(elapsed: float, period: float) -> float:  # pragma: no cover (compiled)
+    """Days until a period is over once more; NaN where its length is not understood."""
+    return period - elapsed % period if period > 0 else np.nan
+
+
+@njit(cache=True, nogil=True)
+def _spread(
+    operation: int, a: Numbers, b: Numbers, c: Numbers, d: Numbers, out: Numbers
+) -> None:  # pragma: no cover (compiled)
+    """Apply a formula of n, total and squares, or of first, last, days and squared gaps."""
+    for i in range(len(out)):
+        if operation == STD:
+            out[i] = _deviation(a[i], b[i], c[i])
+        elif operation == GAP_STD:
+            out[i] = _deviation(c[i] - 1, _gaps(a[i], b[i]), d[i])
+        else:  # GAP_MEAN
+            out[i] = _ratio(_gaps(a[i], b[i]), max(c[i] - 1, 0.0))
+
+
+@njit(cache=True, nogil=True)
+def _combine(operation: int, a: Numbers, b: Numbers, out: Numbers) -> None:  # pragma: no cover (compiled)
+    """Apply a formula of two figures."""
+    if operation == RATIO:
+        for i in range(len(out)):
+            out[i] = _ratio(a[i], b[i])
     elif operation == DIFFERENCE:
-        values = a - b
-    elif operation == STD:
-        values = _deviation(a, b, c)
+        for i in range(len(out)):
+            out[i] = a[i] - b[i]
     elif operation == TREND:  # newer half, both halves
-        values = _balance(a, b - a)
-    elif operation == SEASONAL:  # now, up to the earlier window's beginning, up to its end, first event
-        values = np.where(d <= cutoff - extra, _balance(a, b - c), np.nan)
-    elif operation == SINCE:
-        values = (cutoff - a) / MICROSECONDS_PER_DAY
-    elif operation == GAP_MEAN:  # first, last, days
-        values = _ratio(_gaps(a, b), np.maximum(c - 1, 0.0))
-    elif operation == GAP_STD:  # first, last, days, squared gaps
-        values = _deviation(c - 1, _gaps(a, b), d)
-    elif operation == RENEWAL:  # newest event, days of its period
-        values = np.where(b > 0, b - (cutoff - a) / MICROSECONDS_PER_DAY % b, np.nan)
+        for i in range(len(out)):
+            out[i] = _balance(a[i], b[i] - a[i])
     elif operation == QUIET:  # days since something, days since anything
-        values = np.where(b < a, 0.0, a)
+        for i in range(len(out)):
+            out[i] = 0.0 if b[i] < a[i] else a[i]
     else:  # SMALLER
-        values = np.minimum(a, b)
-    return values
+        for i in range(len(out)):
+            out[i] = np.nan if np.isnan(a[i]) or np.isnan(b[i]) else min(a[i], b[i])
+
+
+@njit(cache=True, nogil=True)
+def _date(
+    operation: int, a: Numbers, b: Numbers, c: Numbers, d: Numbers, extra: int, cutoff: int, out: Numbers
+) -> None:  # pragma: no cover (compiled)
+    """Apply a formula that looks at the cutoff."""
+    for i in range(len(out)):
+        if operation == SINCE:
+            out[i] = (cutoff - a[i]) / MICROSECONDS_PER_DAY
+        elif operation == RENEWAL:  # newest event, days of its period
+            out[i] = _renewal((cutoff - a[i]) / MICROSECONDS_PER_DAY, b[i])
+        else:  # SEASONAL: now, up to the earlier window's beginning, up to its end, first event
+            out[i] = _season(a[i], b[i] - c[i], d[i], cutoff - extra)
 
 
 @njit(cache=True, nogil=True)
 def evaluate(block: Numbers, base: int, lines: Lines, cutoffs: Instants) -> None:  # pragma: no cover
     """Run the lines of a program over the figures of a run of customers."""
-    n_figures, n_cutoffs, n = block.shape
-    rows = block.reshape(n_figures, n_cutoffs * n)
-    cutoff = np.repeat(cutoffs, n).astype(np.float64)
     for p in range(len(lines)):
-        operation, a, b, c, d, extra = lines[p]
-        rows[base + p] = _values(operation, rows[a], rows[b], rows[c], rows[d], extra, cutoff)
+        operation, one, two, three, four, extra = lines[p]
+        for k in range(len(cutoffs)):
+            a, b, c, d = block[one, k], block[two, k], block[three, k], block[four, k]
+            out = block[base + p, k]
+            if operation <= SMALLER:
+                _combine(operation, a, b, out)
+            elif operation <= GAP_STD:
+                _spread(operation, a, b, c, d, out)
+            else:
+                _date(operation, a, b, c, d, extra, cutoffs[k], out)
 
 
 @njit(cache=True, nogil=True)

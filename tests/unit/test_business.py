@@ -265,14 +265,14 @@ def test_the_bar_of_quality_has_a_default(tmp_path):
     ("rest", "match"),
     [
         ('[quality]\nminimum = "G"', r"quality\.minimum: .*'A', 'B'"),
-        ('[quality]\nminimun = "A"', r"quality\.minimun: unknown key\. Did you mean minimum\?"),
+        ('[quality]\nminimal = "A"', r"quality\.minimal: unknown key\. Did you mean minimum\?"),
         ('[quality]\ntrusted = "purchases.amount"', r"quality\.trusted"),
         (
             '[quality]\ntrusted = ["purchases.amuont"]',
             r"'purchases\.amuont' is not a mapped column\. Did you mean purchases\.amount\?",
         ),
         ("[qualty]\nx = 1", r"qualty: unknown key\. Did you mean quality\?"),
-        ("[identites]\nx = 1", r"identites: unknown key\. Did you mean identities\?"),
+        ("[identity_map]\nx = 1", r"identity_map: unknown key\. Did you mean identities\?"),
     ],
 )
 def test_a_mistake_about_quality_is_answered_with_the_nearest_name(tmp_path, rest, match):
