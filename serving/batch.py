@@ -49,7 +49,7 @@ class BatchRun:
     scored: int
     not_scored: dict[str, int]
     mean_churn_probability: float | None
-    total_lifetime_value: float
+    total_lifetime_value: float | None
     models: tuple[str, ...]
     trained_until: str
     questions: dict[str, Any]
@@ -201,9 +201,10 @@ def read_scores(run: BatchRun) -> pa.Table:
 
 
 def sample(folder: Path, rows: int = 10) -> list[dict[str, Any]]:
-    """Return the scores with the most value at risk of the first part, as plain JSON values."""
+    """Return the scores with the most at risk of the first part, as plain JSON values."""
     first = folder / _manifest(folder)["parts"][0]["file"]
-    part = pq.read_table(first).sort_by([("value_at_risk", "descending")]).slice(0, rows)
+    by_risk = [("value_at_risk", "descending"), ("churn_probability", "descending")]
+    part = pq.read_table(first).sort_by(by_risk).slice(0, rows)
     times = ("cutoff", "scored_at")
     return [{name: value for name, value in row.items() if name not in times} for row in part.to_pylist()]
 
@@ -228,10 +229,11 @@ def _write(job: _Job, unfinished: Path, progress: Progress) -> BatchRun:
     grid = np.quantile(chance, np.linspace(0, 1, scores.GRID_POINTS)).tolist() if len(chance) else []
     parts = [_rank(path, job.name, grid) for path in sorted(unfinished.glob("*.first"))]
     mean = float(chance.mean()) if len(chance) else None
+    total = value if scorer.lifetime_value else None
     models = tuple(version.text for version in scorer.versions.values())
     done = BatchRun(
         job.name, str(job.folder.absolute()), to_text(job.cutoff), to_text(job.scored_at),
-        len(chance) + reasons.total(), len(chance), dict(reasons), mean, value, models,
+        len(chance) + reasons.total(), len(chance), dict(reasons), mean, total, models,
         scorer.trained_until, scorer.questions(), job.in_table,
     )  # fmt: skip
     content = {**asdict(done), "parts": parts, "churn_grid": grid}

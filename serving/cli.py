@@ -148,7 +148,7 @@ def _inspection_verbs(verbs: Any) -> None:
 def _model_verbs(verbs: Any) -> None:
     train = _verb(verbs, "train", "train, judge, register and promote models", "train business.toml")
     train.add_argument(
-        "--model", default="attrition,lifetime-value", help="which, with commas between (default: all)"
+        "--model", default=None, help="which, with commas between (default: all that the tables allow)"
     )
     train.add_argument("--until", type=_instant, help="as if today were then: nothing later is used")
     train.add_argument(

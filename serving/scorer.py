@@ -12,16 +12,20 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features.business import Business
+from features.contract import EXITS
 from features.errors import ContractMismatch, ModelUnavailable
 from features.events import Bucket, Numbers, Shared
-from features.language import Feature
+from features.language import Feature, count
 from features.panel import Panel, panel_of
 from features.selection import kind_of
 from features.store import Store
 from features.tables import SHARED, Kind
 from features.transactions import REPEAT_FEATURES
+from features.windows import parse_duration
 from training import KINDS
-from training.artifact import FittedModel, load
+from training.artifact import FittedModel, load, output_names
+from training.questions import TENURE, kinds_of
+from training.repeat_buying import has_bought
 from training.tracking import Tracking, Version
 
 ATTRITION, LIFETIME_VALUE = KINDS
@@ -66,7 +70,9 @@ class Scorer:
 
     Attributes
     ----------
-    attrition, lifetime_value : FittedModel
+    attrition : FittedModel
+    lifetime_value : FittedModel or None
+        None where the business has no model of it: values are null then.
     versions : mapping of str to Version
         By kind of model.
     kinds : mapping of str to mapping of str to Kind
@@ -76,7 +82,7 @@ class Scorer:
     """
 
     attrition: FittedModel
-    lifetime_value: FittedModel
+    lifetime_value: FittedModel | None
     versions: Mapping[str, Version]
     kinds: Mapping[str, Mapping[str, Kind]]
     shared: Mapping[str, Shared] = field(default_factory=dict)
@@ -92,7 +98,7 @@ class Scorer:
         ModelUnavailable
             A kind of model has no champion.
         """
-        champions = " ".join(version.text for version in _champions(Tracking(business)).values())
+        champions = " ".join(version.text for version in _champions(business, Tracking(business)).values())
         return f"{champions} {Store.of(business).manifest.fingerprint[:12]}"
 
     @classmethod
@@ -107,14 +113,14 @@ class Scorer:
             A model is damaged, or the two were trained on different features.
         """
         tracking = Tracking(business)
-        versions = _champions(tracking)
+        versions = _champions(business, tracking)
         models = {kind: load(tracking.folder(version)) for kind, version in versions.items()}
-        attrition, value = models[ATTRITION], models[LIFETIME_VALUE]
-        if attrition.features.contract != value.features.contract:
+        attrition, value = models[ATTRITION], models.get(LIFETIME_VALUE)
+        if value and attrition.features.contract != value.features.contract:
             raise ContractMismatch(
                 "The two champions were trained on different features. Train both again, or roll one back."
             )
-        if value.facts["currency"] != business.business.currency:
+        if value and value.facts["currency"] != business.business.currency:
             raise ContractMismatch(
                 f"The champion values customers in {value.facts['currency']}, business.toml says "
                 f"{business.business.currency}. Build and train again."
@@ -145,9 +151,9 @@ class Scorer:
             bucket = replace(bucket, shared=self.shared)
         panel = panel_of(self.attrition.features, bucket, np.array([cutoff], np.int64))
         eligible = panel.column(self.attrition.eligible.name) > 0
-        answers = {**self.attrition.predict(panel), **self.lifetime_value.predict(panel)}
-        at_risk = answers["churn_probability"] * answers["lifetime_value"]
         n = len(bucket)
+        answers = {**self.attrition.predict(panel), **self._values(panel, eligible)}
+        at_risk = answers["churn_probability"] * answers["lifetime_value"]
         values: dict[str, Any] = {
             **{name: _nullable(column) for name, column in answers.items()},
             "customer_id": pa.array(bucket.customer_ids, pa.string()),
@@ -157,32 +163,48 @@ class Scorer:
             "not_scored_because": self._reasons(panel, eligible),
             "churn_percentile": pa.nulls(n, pa.float64()),
             "lifecycle": lifecycle(panel, eligible),
-            "value_horizon_days": pa.array(np.full(n, self.value_horizon_days), pa.int32()),
+            "value_horizon_days": pa.array([self.value_horizon_days] * n, pa.int32()),
             "value_at_risk": _nullable(at_risk),
             "risk_band": self._bands(at_risk),
             "model_attrition": [self.versions[ATTRITION].text] * n,
-            "model_lifetime_value": [self.versions[LIFETIME_VALUE].text] * n,
+            "model_lifetime_value": [self._named(LIFETIME_VALUE)] * n,
         }
         return pa.table([values[name] for name in SCORE_SCHEMA.names], schema=SCORE_SCHEMA)
 
+    def _values(self, panel: Panel, eligible: npt.NDArray[np.bool_]) -> dict[str, Numbers]:
+        """Lifetime values of those who are eligible, NaN where there is no model or nothing was bought."""
+        if self.lifetime_value is None:
+            return {name: np.full(len(panel), np.nan) for name in output_names(LIFETIME_VALUE)}
+        found = self.lifetime_value.predict(panel)
+        return {name: np.where(eligible, values, np.nan) for name, values in found.items()}
+
+    def _named(self, kind: str) -> str | None:
+        return self.versions[kind].text if kind in self.versions else None
+
+    @property
+    def _fitted(self) -> dict[str, FittedModel]:
+        """The champions by kind."""
+        both = {ATTRITION: self.attrition, LIFETIME_VALUE: self.lifetime_value}
+        return {kind: model for kind, model in both.items() if model is not None}
+
     @property
     def trained_until(self) -> str:
-        """The latest instant that either champion was trained with, as text."""
-        return str(max(model.facts["trained_until"] for model in (self.attrition, self.lifetime_value)))
+        """The latest instant that any champion was trained with, as text."""
+        return str(max(model.facts["trained_until"] for model in self._fitted.values()))
 
     def questions(self) -> dict[str, Any]:
         """Return what the champions were asked, by kind, as plain JSON values."""
-        pairs = ((ATTRITION, self.attrition), (LIFETIME_VALUE, self.lifetime_value))
-        return {kind: model.facts["question"] for kind, model in pairs}
+        return {kind: model.facts["question"] for kind, model in self._fitted.items()}
 
     @property
-    def value_horizon_days(self) -> int:
-        """Days that a lifetime value looks ahead."""
-        return round(self.lifetime_value.inputs.horizon_days)
+    def value_horizon_days(self) -> int | None:
+        """Days that a lifetime value looks ahead, None where there is none."""
+        if self.lifetime_value is None:
+            return None
+        return round(parse_duration(self.lifetime_value.facts["horizon"]).days)
 
     def models(self) -> list[dict[str, Any]]:
         """Describe the champions in plain JSON values."""
-        pairs = ((ATTRITION, self.attrition), (LIFETIME_VALUE, self.lifetime_value))
         return [
             {
                 "name": self.versions[kind].name,
@@ -194,20 +216,22 @@ class Scorer:
                 "features": len(model.features),
                 "metrics": {name: figure["value"] for name, figure in model.facts["metrics"].items()},
             }
-            for kind, model in pairs
+            for kind, model in self._fitted.items()
         ]
 
     def _reasons(self, panel: Panel, eligible: npt.NDArray[np.bool_]) -> list[str | None]:
         asked = self.attrition.eligible
         not_now = _TOO_LONG_AGO.format(asked.window) if isinstance(asked, Feature) else _NO_CONTRACT
-        never = np.isnan(panel.column(_SINCE))
+        by_silence = isinstance(asked, Feature)
+        never = ~has_bought(panel) if by_silence else np.zeros(len(panel), np.bool_)
         chosen = np.select([eligible, never], [0, 1], 2)
         words = [None, _NEVER, not_now]
         return [words[choice] for choice in chosen]
 
     def _bands(self, at_risk: Numbers) -> list[str | None]:
         """High where acting pays at the usual acceptance, medium where it pays if it surely works."""
-        cost = COST_SHARE * self.lifetime_value.facts["mean_outcome"]
+        mean_value = self.lifetime_value.facts["mean_outcome"] if self.lifetime_value else np.nan
+        cost = COST_SHARE * mean_value
         chosen = np.select([np.isnan(at_risk), at_risk < cost, at_risk * ACCEPTANCE < cost], [0, 1, 2], 3)
         words = [None, "low", "medium", "high"]
         return [words[choice] for choice in chosen]
@@ -223,28 +247,55 @@ def lifecycle(panel: Panel, eligible: npt.NDArray[np.bool_]) -> list[str | None]
     slipping  silent for more than twice their own mean gap; for more than 90 days after one purchase day
     active    everybody else
     ========= ==================================================================================
+
+    Where nothing is bought, the contract tells: new within 90 days of the first one, returned after an
+    exit, nobody slipping.
     """
+    if _SINCE not in panel.features.names:
+        return _lifecycle_under_contract(panel, eligible)
     days, tenure, since = (panel.column(name) for name in (_DAYS, _TENURE, _SINCE))
     quarter = panel.column("purchases_active_days_count_90d")
     year = panel.column("purchases_active_days_count_365d")
     own_gap = np.where(days > 1, (tenure - since) / np.maximum(days - 1, 1), _QUARTER_DAYS / _SLIPPING_GAPS)
-    tests = [
-        np.isnan(since),
-        ~eligible,
-        tenure <= _QUARTER_DAYS,
-        (quarter > 0) & (quarter == year) & (tenure > _YEAR_DAYS),
-        since > _SLIPPING_GAPS * own_gap,
-    ]
-    words = [None, "lapsed", "new", "returned", "slipping", "active"]
-    return [words[choice] for choice in np.select(tests, range(len(tests)), len(tests))]
+    tests = {
+        None: np.isnan(since),
+        "lapsed": ~eligible,
+        "new": tenure <= _QUARTER_DAYS,
+        "returned": (quarter > 0) & (quarter == year) & (tenure > _YEAR_DAYS),
+        "slipping": since > _SLIPPING_GAPS * own_gap,
+    }
+    return _first_true(tests)
+
+
+def _lifecycle_under_contract(panel: Panel, eligible: npt.NDArray[np.bool_]) -> list[str | None]:
+    tenure, exits = (_column_or(panel, name, np.nan) for name in (TENURE, count(EXITS).feature.name))
+    tests = {
+        None: np.isnan(tenure),
+        "lapsed": ~eligible,
+        "new": tenure <= _QUARTER_DAYS,
+        "returned": exits > 0,
+    }
+    return _first_true(tests)
+
+
+def _column_or(panel: Panel, name: str, otherwise: float) -> Numbers:
+    """Return a column of a panel, one value throughout where the panel has no such column."""
+    return panel.column(name) if name in panel.features.names else np.full(len(panel), otherwise)
+
+
+def _first_true(tests: Mapping[str | None, npt.NDArray[np.bool_]]) -> list[str | None]:
+    """Return for each row the word of the first test that it passes, ``active`` where it passes none."""
+    words = [*tests, "active"]
+    chosen = np.select(list(tests.values()), range(len(tests)), len(tests))
+    return [words[choice] for choice in chosen]
 
 
 def _nullable(values: Numbers) -> pa.Array:
     return pa.array(values, pa.float64(), mask=np.isnan(values))
 
 
-def _champions(tracking: Tracking) -> dict[str, Version]:
-    found = {kind: tracking.champion(kind) for kind in KINDS}
+def _champions(business: Business, tracking: Tracking) -> dict[str, Version]:
+    found = {kind: tracking.champion(kind) for kind in kinds_of(business)}
     missing = [kind for kind, version in found.items() if version is None]
     if missing:
         raise ModelUnavailable(f"There is no champion for {' and '.join(missing)}. Run `holdfast train`.")

@@ -87,7 +87,7 @@ def train(arguments: Namespace) -> Answer:
     from training.card import to_markdown
 
     settings = jobs.Settings(
-        _kinds(arguments.model),
+        _kinds(arguments.model) if arguments.model else (),
         arguments.until,
         arguments.trials,
         arguments.seed,
@@ -167,10 +167,12 @@ def promote(arguments: Namespace) -> Answer:
 
 def rollback(arguments: Namespace) -> Answer:
     """Make the champions before these champions again."""
+    from training.questions import kinds_of
     from training.tracking import Tracking
 
-    tracking = Tracking(businesses.load(arguments.business))
-    names = [version.text for version in tracking.rollback(_kinds(arguments.model))]
+    business = businesses.load(arguments.business)
+    kinds = _kinds(arguments.model) if arguments.model else kinds_of(business)
+    names = [version.text for version in Tracking(business).rollback(kinds)]
     return Answer({"champions": names}, "\n".join(f"{name} is champion again." for name in names))
 
 
@@ -188,12 +190,16 @@ def score(arguments: Namespace) -> Answer:
     run = batch.score(business, cutoff, instant_now(), target, progress())
     chance = run.mean_churn_probability
     missed = f"{run.customers - run.scored:,} not ({_reasons(run.not_scored) or 'none'})"
-    value = f"{run.total_lifetime_value:,.0f} {business.business.currency}"
+    value = (
+        "no model of lifetime value"
+        if run.total_lifetime_value is None
+        else f"total lifetime value {run.total_lifetime_value:,.0f} {business.business.currency}"
+    )
     lines = [
         f"{run.customers:,} customers as of {run.cutoff}: {run.scored:,} scored, {missed}.",
         "Nobody was eligible."
         if chance is None
-        else f"Mean churn probability {chance:.3f}, total lifetime value {value}.",
+        else f"Mean churn probability {chance:.3f}, {value}.",
         f"Written to {run.folder} in {time.monotonic() - started:.1f} s.",
         "Look-ups answer from these scores now."
         if run.in_table
@@ -239,12 +245,10 @@ def evaluate(arguments: Namespace) -> Answer:
         "questions": run.questions,
     }
     found = judge(business, arguments.cutoff, batch.read_scores(run), facts, progress())
-    value = f"{found.value_realised:,.0f} realised, {found.value_predicted:,.0f} predicted"
-    off = f" ({found.value_predicted / found.value_realised - 1:+.1%})" if found.value_realised else ""
     lines = [
         f"{found.customers:,} customers scored as of {run.cutoff} by {' and '.join(run.models)}.",
         f"Left: {found.churn_realised:.1%} realised, {found.churn_predicted:.1%} predicted.",
-        f"Value in {business.business.currency}: {value}{off}.",
+        *_values(found, business.business.currency),
     ]
     tables = [f"\n{kind}\n{to_table(card)}" for kind, card in found.cards.items()]
     complaint = (
@@ -253,6 +257,15 @@ def evaluate(arguments: Namespace) -> Answer:
     )
     data = {**asdict(found), "in_sample": in_sample}
     return Answer(data, "\n".join([*lines, *tables]), complaint=complaint if in_sample else "")
+
+
+def _values(found: Any, currency: str) -> list[str]:
+    """Say how the total of the values compares, where there is a model of them."""
+    if found.value_predicted is None:
+        return []
+    off = f" ({found.value_predicted / found.value_realised - 1:+.1%})" if found.value_realised else ""
+    figures = f"{found.value_realised:,.0f} realised, {found.value_predicted:,.0f} predicted"
+    return [f"Value in {currency}: {figures}{off}."]
 
 
 def serve(arguments: Namespace) -> Answer:

@@ -13,9 +13,9 @@ from features.windows import MICROSECONDS_PER_DAY, days, parse_instant, to_text
 from training import labels
 from training.artifact import FittedModel
 from training.examples import Examples
-from training.inputs import RepeatBuying
 from training.questions import ChurnQuestion, ValueQuestion
-from training.recipe import Recipe
+from training.recipe import Recipe, recipe_of
+from training.repeat_buying import RepeatBuying
 
 OPENED = parse_instant("2022-01-01")
 UNTIL = parse_instant("2023-07-01")
@@ -70,7 +70,7 @@ def priors() -> dict[int, RepeatBuying]:
 
 
 def recipe(kind: str) -> Recipe:
-    return Recipe(QUESTIONS[kind], 0.4 / 100, priors(), seed=3)
+    return recipe_of(QUESTIONS[kind], 0.4 / 100, priors(), seed=3)
 
 
 def examples(kind: str) -> Examples:

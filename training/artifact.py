@@ -25,12 +25,17 @@ from features.language import AnyFeature, FeatureSet, feature_from_dict
 from features.panel import Panel
 from training import boosting
 from training.attrition import AttritionModel
-from training.inputs import Inputs, RepeatBuying
+from training.inputs import Inputs
 from training.lifetime_value import LifetimeValueModel
+from training.repeat_buying import RepeatBuying
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
-_ESTIMATORS: dict[str, Any] = {"attrition": AttritionModel, "lifetime-value": LifetimeValueModel}
+_ESTIMATORS: dict[str, Any] = {
+    "silence": AttritionModel,
+    "purchase-value": LifetimeValueModel,
+}
+"""Every estimator, by the name that stands in a manifest."""
 _GOLDEN_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas")
 
@@ -51,11 +56,11 @@ class FittedModel:
     ----------
     kind : str
         ``attrition`` or ``lifetime-value``.
-    estimator : AttritionModel or LifetimeValueModel
+    estimator : Estimator
     inputs : Inputs
         How features become the estimator's columns.
-    prior : RepeatBuying
-        Fitted to everything known at ``facts["trained_until"]``.
+    prior : RepeatBuying or None
+        Fitted to everything known at ``facts["trained_until"]``; None where the inputs look at none.
     eligible : Feature or Derived
         Rows where this feature is not above zero are not predicted.
     facts : mapping
@@ -67,7 +72,7 @@ class FittedModel:
     kind: str
     estimator: Any
     inputs: Inputs
-    prior: RepeatBuying
+    prior: RepeatBuying | None
     eligible: AnyFeature
     facts: Mapping[str, Any]
     golden: Mapping[str, Any] = field(default_factory=dict)
@@ -135,20 +140,19 @@ def save(model: FittedModel, folder: Path) -> None:
     """Write a model into a new folder."""
     folder.mkdir(parents=True)
     state, boosters = model.estimator.to_state()
+    names = {estimator: name for name, estimator in _ESTIMATORS.items()}
     files = {f"{name}.json": boosting.to_bytes(booster) for name, booster in boosters.items()}
     for name, raw in files.items():
         (folder / name).write_bytes(raw)
     manifest = {
         "format": FORMAT,
         "kind": model.kind,
+        "estimator": names[type(model.estimator)],
         "features": model.features.to_list(),
         "contract": model.features.contract,
         "eligible": model.eligible.to_dict(),
-        "levels": {name: list(levels) for name, levels in model.inputs.levels.items()},
-        "horizon_days": model.inputs.horizon_days,
-        "gap_days": model.inputs.gap_days,
-        "value_scale": model.inputs.value_scale,
-        "prior": model.prior.to_dict(),
+        "inputs": model.inputs.to_dict(),
+        "prior": model.prior.to_dict() if model.prior else None,
         "state": state,
         "facts": dict(model.facts),
         "golden": dict(model.golden),
@@ -184,12 +188,12 @@ def load(folder: Path) -> FittedModel:
         for name, digest in manifest["sha256"].items()
     }
     features = FeatureSet.from_list(manifest["features"])
-    levels = {name: tuple(levels) for name, levels in manifest["levels"].items()}
+    prior = manifest["prior"]
     model = FittedModel(
         manifest["kind"],
-        _ESTIMATORS[manifest["kind"]].from_state(manifest["state"], boosters),
-        Inputs(features, levels, manifest["horizon_days"], manifest["gap_days"], manifest["value_scale"]),
-        RepeatBuying.from_dict(manifest["prior"]),
+        _ESTIMATORS[manifest["estimator"]].from_state(manifest["state"], boosters),
+        Inputs.from_dict(features, manifest["inputs"]),
+        RepeatBuying.from_dict(prior) if prior else None,
         feature_from_dict(manifest["eligible"]),
         manifest["facts"],
         manifest["golden"],

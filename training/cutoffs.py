@@ -46,7 +46,7 @@ class CutoffPlan:
     split: Split
 
 
-def plan_cutoffs(first: int, until: int, span: int) -> CutoffPlan:
+def plan_cutoffs(first: int, until: int, span: int, recorded: int | None = None) -> CutoffPlan:
     """Choose the cutoffs between the first fact and ``until``.
 
     Parameters
@@ -57,6 +57,9 @@ def plan_cutoffs(first: int, until: int, span: int) -> CutoffPlan:
         Facts are complete before this instant; no outcome window ends after it.
     span : int
         Microseconds from a cutoff to the end of its outcome window (gap + horizon).
+    recorded : int, optional
+        Outcomes are on record from this instant on.  An older cutoff would take everybody for a stayer, so
+        none is chosen, except the newest where nothing else is left.
 
     Returns
     -------
@@ -76,6 +79,7 @@ def plan_cutoffs(first: int, until: int, span: int) -> CutoffPlan:
             f"hold no outcome window of {span / MICROSECONDS_PER_DAY:g} days after a run-up of "
             f"{run_up / MICROSECONDS_PER_DAY:g} days. Shorten [churn] horizon or bring an older history."
         )
+    earliest = max(earliest, min(newest, _midnight_at_or_after(recorded or earliest)))
     refit = _backwards(newest, earliest)
     purged = _midnight_at_or_before(newest - span)
     if purged < earliest:

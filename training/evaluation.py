@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from features.business import Business
@@ -13,23 +14,26 @@ from features.errors import ContractMismatch, QuestionError
 from features.events import Numbers
 from features.store import Store
 from features.windows import parse_duration, to_text
-from training import KINDS, card
+from training import card
 from training.artifact import output_names
 from training.card import Evidence
 from training.examples import Examples, assemble
-from training.inputs import RepeatBuying
 from training.jobs import needed_features, questions_of
-from training.questions import Question, ValueQuestion, with_horizon
+from training.questions import ExitQuestion, Question, ValueQuestion, kinds_of, with_horizon
+from training.repeat_buying import RepeatBuying, has_bought
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The cards of both models for one cutoff, and how their totals compare."""
+    """The cards of the models for one cutoff, and how their totals compare.
+
+    The totals of value are None where the business has no model of it.
+    """
 
     cards: dict[str, dict[str, Any]]
     customers: int
-    value_predicted: float
-    value_realised: float
+    value_predicted: float | None
+    value_realised: float | None
     churn_predicted: float
     churn_realised: float
 
@@ -58,8 +62,8 @@ def evaluate(
     Returns
     -------
     Evaluation
-        Over the customers who were scored; BG/NBD and Gamma-Gamma are fitted to everybody who had bought
-        before the cutoff, on what was known then.
+        Over the customers who were scored, beside BG/NBD and Gamma-Gamma, fitted to everybody who had bought
+        before the cutoff on what was known then; churn by exit, beside the attrition rate of those asked.
 
     Raises
     ------
@@ -73,7 +77,7 @@ def evaluate(
         # What was asked then; the advisor may say otherwise by now.
         asked = facts["questions"]["attrition"]["horizon"]
         business = with_horizon(business, parse_duration(asked))
-    questions = questions_of(business, store, KINDS)
+    questions = questions_of(business, store, kinds_of(business))
     _check_asked(questions, facts["questions"])
     longest = max(question.span for question in questions)
     if cutoff + longest > store.observed_until:
@@ -83,18 +87,17 @@ def evaluate(
         )
     features = needed_features(store, questions)
     examples = assemble(store, features, questions, [cutoff], store.observed_until, progress)
-    prior = RepeatBuying.fit(examples.panel)
-    order = _positions(examples, scores)
-    found = {question.name: _evidence(question, examples, prior, scores, order) for question in questions}
-    churn, value = found["attrition"], found["lifetime-value"]
+    found = {question.name: _evidence(question, examples, scores) for question in questions}
+    cards = {
+        question.name: card.write(found[question.name], {**facts, "asks": question.asks}, seed=0)
+        for question in questions
+    }
+    churn, value = found["attrition"], found.get("lifetime-value")
     return Evaluation(
-        {
-            kind: card.write(one, {**facts, "asks": _asks(questions, kind)}, seed=0)
-            for kind, one in found.items()
-        },
+        cards,
         len(churn.realised),
-        float(value.predicted.sum()),
-        float(value.realised.sum()),
+        float(value.predicted.sum()) if value else None,
+        float(value.realised.sum()) if value else None,
         float(churn.predicted.mean()),
         float(churn.realised.mean()),
     )
@@ -112,33 +115,38 @@ def _check_asked(questions: tuple[Question, ...], asked: Mapping[str, Any]) -> N
             )
 
 
-def _asks(questions: tuple[Question, ...], kind: str) -> str:
-    return next(question.asks for question in questions if question.name == kind)
-
-
-def _positions(examples: Examples, scores: pa.Table) -> Numbers:
-    """Row of the scores for each labelled row, -1 where there is none or it was not scored."""
+def _positions(
+    examples: Examples, answered: npt.NDArray[np.bool_], scores: pa.Table
+) -> npt.NDArray[np.int64]:
+    """Row of the scores for each labelled row, -1 where there is none or it has no answer."""
     scored = {
         customer: row
-        for row, (customer, eligible) in enumerate(
-            zip(scores["customer_id"].to_pylist(), scores["eligible"].to_pylist(), strict=True)
-        )
-        if eligible
+        for row, (customer, said) in enumerate(zip(scores["customer_id"].to_pylist(), answered, strict=True))
+        if said
     }
     ids = examples.panel.customer_ids
     return np.array([scored.get(ids[customer], -1) for customer in examples.panel.customers], np.int64)
 
 
-def _evidence(
-    question: Question, examples: Examples, prior: RepeatBuying, scores: pa.Table, order: Numbers
-) -> Evidence:
+def _evidence(question: Question, examples: Examples, scores: pa.Table) -> Evidence:
+    """Put the scores beside what happened to the same customers, and what simple models would have said."""
+    columns = [scores[name].to_numpy() for name in output_names(question.name)]
+    order = _positions(examples, ~np.isnan(columns[0].astype(np.float64)), scores)
+    said = [column[order[order >= 0]] for column in columns]
     kept = examples.rows(order >= 0)
-    columns = [scores[name].to_numpy()[order[order >= 0]] for name in output_names(question.name)]
-    gap, horizon = question.gap.days, question.horizon.days
     realised, customers = kept.answers[question.name], kept.panel.customers
+    rivals = _rivals(question, examples, kept)
+    return Evidence(question.name, realised, customers, said[0], rivals, *said[1:])
+
+
+def _rivals(question: Question, examples: Examples, kept: Examples) -> dict[str, Numbers]:
+    """Return what simple models say of the rows that were scored."""
+    if isinstance(question, ExitQuestion):
+        rate = float(kept.answers[question.name].mean())
+        return {"attrition_rate": np.full(len(kept.panel), rate)}
+    prior = RepeatBuying.fit(examples.panel.rows(has_bought(examples.panel)))
+    gap, horizon = question.gap.days, question.horizon.days
     if isinstance(question, ValueQuestion):
         amount = prior.amount(kept.panel, gap, horizon)
-        rival = {"bg_nbd_gamma_gamma": amount * question.scale(question.margin_on(kept.panel))}
-        return Evidence(question.name, realised, customers, columns[0], rival, columns[1], columns[2])
-    rival = {"bg_nbd": prior.silence(kept.panel, gap, horizon)}
-    return Evidence(question.name, realised, customers, columns[0], rival)
+        return {"bg_nbd_gamma_gamma": amount * question.scale(question.margin_on(kept.panel))}
+    return {"bg_nbd": prior.silence(kept.panel, gap, horizon)}

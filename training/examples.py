@@ -10,16 +10,15 @@ from features.events import Bucket, Numbers
 from features.language import FeatureSet
 from features.panel import Panel, concatenate, each_bucket, panel_of
 from features.store import Store
-from features.transactions import REPEAT_FEATURES
+from features.windows import MICROSECONDS_PER_DAY
 from training import labels
-from training.questions import Question
-
-_SINCE_LAST = REPEAT_FEATURES.names[2]
+from training.questions import ExitQuestion, Question
+from training.repeat_buying import has_bought
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows of customers who had bought before their cutoff, with the answers to each question.
+    """Rows of those who had bought or were under contract at their cutoff, with the answers to each question.
 
     Attributes
     ----------
@@ -67,7 +66,7 @@ def assemble(
     def work(bucket: Bucket) -> Examples:
         panel = panel_of(features, bucket, instants)
         answers = {q.name: labels.outcomes(q, bucket, instants, until) for q in questions}
-        return Examples(panel, answers).rows(~np.isnan(panel.column(_SINCE_LAST)))
+        return Examples(panel, answers).rows(_known(panel, questions))
 
     columns = _columns(features, *(question.outcome for question in questions))
     parts = []
@@ -76,6 +75,31 @@ def assemble(
         progress("features", len(parts), store.n_buckets)
     answers = {q.name: np.concatenate([part.answers[q.name] for part in parts]) for q in questions}
     return Examples(concatenate([part.panel for part in parts]), answers)
+
+
+def _known(panel: Panel, questions: Sequence[Question]) -> npt.NDArray[np.bool_]:
+    """Whether each row has bought before its cutoff, or is under a contract that may end."""
+    known = has_bought(panel)
+    for question in questions:
+        if isinstance(question, ExitQuestion):
+            known |= panel.column(question.eligible.name) > 0
+    return known
+
+
+def first_left(store: Store, question: ExitQuestion, until: int) -> int | None:
+    """Instant of the first exit or end of a contract that is on record, None where there is none.
+
+    What happened before it is not known to have been recorded: a snapshot of customers says who left in its
+    last months only.
+    """
+    ago = question.first_left
+
+    def work(bucket: Bucket) -> float:
+        days = panel_of(ago, bucket, np.array([until], np.int64)).numbers
+        return float(np.nanmax(days, initial=-1.0))
+
+    longest = max(each_bucket(store, dict(ago.columns), work), default=-1.0)
+    return None if longest < 0 else until - round(longest * MICROSECONDS_PER_DAY)
 
 
 def _columns(*sets: FeatureSet) -> dict[str, frozenset[str]]:

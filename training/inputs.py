@@ -1,93 +1,42 @@
-"""From features to what a model is given: a prior from repeat buying, and columns without a scale.
+"""From features to the columns that a model is given.
 
-Levels move: a shop grows, a history is cut off, December is not July.  A tree that has learnt from
-absolute counts at one cutoff is wrong at the next, so the model is given
+A contract runs from a day that is known, so its model is given the features as they are (`PlainInputs`).
+
+Where silence is the only sign, levels move: a shop grows, a history is cut off, December is not July.  A tree
+that has learnt from absolute counts at one cutoff is wrong at the next, so that model (`RhythmInputs`) is
+given
 
 * the buy-till-you-die prior as its starting point (chance of silence, expected value),
 * the history in proportion to itself (days since last purchase by own gap, newest quarter by year, …),
-* tenure and recency clipped at a year, since longer ones were never seen at an early cutoff,
-* categories as one column for each level that is frequent enough, 0 for every other level.
+* tenure and recency clipped at a year, since longer ones were never seen at an early cutoff.
+
+In both, a category is one column for each level that is frequent enough, 0 for every other level, and a
+feature that says the same of everybody in training is left out.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from features.errors import ContractMismatch, did_you_mean
 from features.events import Numbers
 from features.language import Aggregate, AnyFeature, Derived, FeatureSet
 from features.panel import Panel
 from features.transactions import REPEAT_FEATURES
-from training.btyd import BgNbd, GammaGamma
+from training.repeat_buying import RepeatBuying, histories
 
 PRIOR_CHURN, PRIOR_VALUE = 0, 1
-"""Positions of the prior's two columns in the inputs."""
+"""Positions of the prior's two columns in `RhythmInputs`."""
 
-FEWEST_ROWS, MOST_LEVELS = 50, 20
+MOST_LEVELS = 20
+FEWEST_ROWS = 10, 50
+"""Rows that a level of a category needs: a fiftieth of all, within these bounds."""
+
 _LONGEST_DAYS = 365.0
-_SAFE = 1e-6
 
 _DAYS, _TENURE, _SINCE, _AMOUNT = REPEAT_FEATURES.names
-
-
-@dataclass(frozen=True)
-class RepeatBuying:
-    """What is expected of a customer from their rhythm and spend alone: BG/NBD and Gamma-Gamma.
-
-    ``spend`` is None where too few customers bought on two days or more to tell spends apart; the mean
-    value of a purchase day is then each customer's own.
-    """
-
-    rhythm: BgNbd
-    spend: GammaGamma | None
-
-    @classmethod
-    def fit(cls, panel: Panel) -> "RepeatBuying":
-        """Fit to the rows of one cutoff; every row has bought before it."""
-        x, t_x, T, value = histories(panel)
-        rhythm = BgNbd.fit(x, t_x, T)
-        usable = (value > 0) & (x > 0)
-        enough = int(usable.sum()) >= FEWEST_ROWS
-        return cls(rhythm, GammaGamma.fit(x[usable] + 1, value[usable]) if enough else None)
-
-    def silence(self, panel: Panel, gap_days: float, horizon_days: float) -> Numbers:
-        """P(buys nothing in the outcome window), shape (n_rows,).
-
-        A purchase in the gap does not break the silence, but may be the last one.
-        """
-        x, t_x, T, _ = histories(panel)
-        silent = self.rhythm.probability_no_purchase(horizon_days, x, t_x, T, gap_days=gap_days)
-        return np.clip(silent, _SAFE, 1 - _SAFE)
-
-    def amount(self, panel: Panel, gap_days: float, horizon_days: float) -> Numbers:
-        """Return the expected amount in the outcome window, in minor units, shape (n_rows,)."""
-        x, t_x, T, value = histories(panel)
-        mean = self.spend.expected_mean(x + 1, value) if self.spend else value
-        purchases = self.rhythm.expected_purchases(gap_days + horizon_days, x, t_x, T)
-        if gap_days:
-            purchases = purchases - self.rhythm.expected_purchases(gap_days, x, t_x, T)
-        return np.maximum(purchases * mean, _SAFE)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values from which `from_dict` makes the same prior."""
-        return {"rhythm": asdict(self.rhythm), "spend": asdict(self.spend) if self.spend else None}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "RepeatBuying":
-        """Make the prior that `to_dict` wrote."""
-        return cls(BgNbd(**data["rhythm"]), GammaGamma(**data["spend"]) if data["spend"] else None)
-
-
-def histories(panel: Panel) -> tuple[Numbers, Numbers, Numbers, Numbers]:
-    """Return x, t_x, T in days and the mean value of a purchase day in minor units.
-
-    x is the number of purchase days after the first, t_x the tenure at the last purchase, T the tenure.
-    """
-    days, T, since, amount = (panel.column(name) for name in REPEAT_FEATURES.names)
-    x = days - 1
-    t_x = np.where(x > 0, T - since, 0.0)
-    return x, t_x, T, np.maximum(amount / days, _SAFE)
 
 
 @dataclass(frozen=True)
@@ -100,6 +49,97 @@ class Inputs:
         The features they are made from, the contract of the model.
     levels : mapping of str to sequence of str
         For each category feature the levels that have a column.
+    unused : tuple of str
+        Features that have no column: in training they said the same of everybody, or nothing.
+    """
+
+    form: ClassVar[str]
+    """Names the way in a manifest."""
+
+    features: FeatureSet
+    levels: Mapping[str, Sequence[str]]
+    unused: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, shape (n_inputs,)."""
+        raise NotImplementedError
+
+    def encode(self, panel: Panel, prior: RepeatBuying | None) -> Numbers:
+        """Make the inputs of every row, shape (n_rows, n_inputs)."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, without the features, from which `from_dict` makes the same inputs."""
+        plain = {key: value for key, value in vars(self).items() if key != "features"}
+        levels = {name: list(levels) for name, levels in self.levels.items()}
+        return {"form": self.form, **plain, "levels": levels, "unused": list(self.unused)}
+
+    @classmethod
+    def from_dict(cls, features: FeatureSet, data: Mapping[str, Any]) -> "Inputs":
+        """Make the inputs that `to_dict` wrote."""
+        rest = {key: value for key, value in data.items() if key not in {"form", "levels", "unused"}}
+        levels = {name: tuple(levels) for name, levels in data["levels"].items()}
+        if data["form"] not in FORMS:
+            raise ContractMismatch(
+                f"There is no form of inputs {data['form']!r}. {did_you_mean(data['form'], FORMS)}"
+            )
+        made: Inputs = FORMS[data["form"]](features, levels, tuple(data["unused"]), **rest)
+        return made
+
+    @property
+    def _categories(self) -> list[tuple[str, Sequence[str]]]:
+        """Levels with a column, in the order of the features: a mapping may come back in another order."""
+        return [(name, self.levels[name]) for name in self.features.names if name in self.levels]
+
+    @property
+    def _numbers(self) -> list[AnyFeature]:
+        """The features that are numbers and say something."""
+        left_out = {*self.levels, *self.unused}
+        return [feature for feature in self.features if feature.name not in left_out]
+
+    def _indicator_names(self) -> list[str]:
+        return [f"{name}={level}" for name, levels in self._categories for level in levels]
+
+    def _indicators(self, panel: Panel) -> list[Numbers]:
+        """One 0/1 column for each chosen level."""
+        columns = []
+        for name, levels in self._categories:
+            code_of = {level: code for code, level in enumerate(panel.levels.get(name, ()))}
+            values = panel.column(name)
+            columns += [(values == code_of.get(level, -1)).astype(np.float64) for level in levels]
+        return columns
+
+
+@dataclass(frozen=True)
+class PlainInputs(Inputs):
+    """The features as they are: no prior, no proportions."""
+
+    form: ClassVar[str] = "plain"
+
+    @classmethod
+    def learn(cls, panel: Panel) -> Self:
+        """Choose the levels that are frequent enough in a training panel, and what says anything."""
+        return cls(panel.features, _frequent_levels(panel), _unvarying(panel))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, shape (n_inputs,)."""
+        return (*(feature.name for feature in self._numbers), *self._indicator_names())
+
+    def encode(self, panel: Panel, prior: RepeatBuying | None = None) -> Numbers:
+        """Make the inputs of every row, shape (n_rows, n_inputs); there is no prior to look at."""
+        del prior
+        columns = [panel.column(feature.name) for feature in self._numbers] + self._indicators(panel)
+        return np.column_stack(columns) if columns else np.empty((len(panel), 0))
+
+
+@dataclass(frozen=True)
+class RhythmInputs(Inputs):
+    """The prior, and the history in proportion to itself.
+
+    Attributes
+    ----------
     horizon_days : float
         What the prior looks ahead: gap and horizon apart.
     gap_days : float
@@ -107,44 +147,43 @@ class Inputs:
         What one minor unit of amount is worth as discounted margin in currency units.
     """
 
-    features: FeatureSet
-    levels: Mapping[str, Sequence[str]]
+    form: ClassVar[str] = "rhythm"
+
     horizon_days: float
     gap_days: float
     value_scale: float
 
     @classmethod
-    def learn(cls, panel: Panel, horizon_days: float, gap_days: float, value_scale: float) -> "Inputs":
-        """Choose the levels that are frequent enough in a training panel."""
-        chosen = {name: _frequent(panel.column(name), panel.levels[name]) for name in panel.levels}
-        return cls(panel.features, chosen, horizon_days, gap_days, value_scale)
+    def learn(cls, panel: Panel, horizon_days: float, gap_days: float, value_scale: float) -> Self:
+        """Choose the levels that are frequent enough in a training panel, and what says anything."""
+        unused = _unvarying(panel)
+        return cls(panel.features, _frequent_levels(panel), unused, horizon_days, gap_days, value_scale)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the columns, shape (n_inputs,)."""
-        indicators = [f"{name}={level}" for name, levels in self._chosen for level in levels]
         proportions = [f"{feature.name}{_way(feature)}" for feature in self._plain]
-        return ("prior_churn_logit", "prior_value", *_RHYTHM, *proportions, *indicators)
-
-    @property
-    def _chosen(self) -> list[tuple[str, Sequence[str]]]:
-        """Levels with a column, in the order of the features: a mapping may come back in another order."""
-        return [(name, self.levels[name]) for name in self.features.names if name in self.levels]
+        return ("prior_churn_logit", "prior_value", *_RHYTHM, *proportions, *self._indicator_names())
 
     @property
     def _plain(self) -> list[AnyFeature]:
         """The features that are numbers and not already in the prior."""
-        return [f for f in self.features if f.name not in self.levels and f.name not in REPEAT_FEATURES.names]
+        return [feature for feature in self._numbers if feature.name not in REPEAT_FEATURES.names]
 
-    def encode(self, panel: Panel, prior: RepeatBuying) -> Numbers:
+    def encode(self, panel: Panel, prior: RepeatBuying | None) -> Numbers:
         """Make the inputs of every row, shape (n_rows, n_inputs); every row has bought before its cutoff."""
+        if prior is None:
+            raise ValueError("these inputs start from a prior, and there is none")
         silence = prior.silence(panel, self.gap_days, self.horizon_days)
         amount = prior.amount(panel, self.gap_days, self.horizon_days)
         columns = [np.log(silence) - np.log1p(-silence), amount * self.value_scale]
         columns += [formula(panel) for formula in _RHYTHM.values()]
         columns += [_without_level(feature, panel, amount) for feature in self._plain]
-        columns += [i for name, levels in self._chosen for i in _indicators(panel, name, levels)]
-        return np.column_stack(columns)
+        return np.column_stack(columns + self._indicators(panel))
+
+
+FORMS: dict[str, Any] = {form.form: form for form in (PlainInputs, RhythmInputs)}
+"""Every way to make inputs, by the name that stands in a manifest."""
 
 
 _PER_VALUE, _PER_DAY, _TO_A_YEAR, _AS_IT_IS = "_per_expected_value", "_per_purchase_day", "_to_a_year", ""
@@ -181,18 +220,32 @@ def _without_level(feature: AnyFeature, panel: Panel, expected_amount: Numbers) 
     return np.minimum(values, _LONGEST_DAYS) if way == _TO_A_YEAR else values
 
 
-def _frequent(codes: Numbers, levels: Sequence[str]) -> tuple[str, ...]:
-    """Levels with enough rows, the most frequent first."""
+def _frequent_levels(panel: Panel) -> dict[str, tuple[str, ...]]:
+    """Return for each category the levels with enough rows, the most frequent first."""
+    fewest = int(np.clip(len(panel) // 50, *FEWEST_ROWS))
+    return {name: _frequent(panel.column(name), levels, fewest) for name, levels in panel.levels.items()}
+
+
+def _frequent(codes: Numbers, levels: Sequence[str], fewest: int) -> tuple[str, ...]:
     counts = np.bincount(codes[~np.isnan(codes)].astype(np.int64), minlength=len(levels))
     order = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
-    return tuple(levels[code] for code in order if counts[code] >= FEWEST_ROWS)
+    return tuple(levels[code] for code in order if counts[code] >= fewest)
 
 
-def _indicators(panel: Panel, name: str, levels: Sequence[str]) -> list[Numbers]:
-    """One 0/1 column for each chosen level."""
-    code_of = {level: code for code, level in enumerate(panel.levels.get(name, ()))}
-    values = panel.column(name)
-    return [(values == code_of.get(level, -1)).astype(np.float64) for level in levels]
+def _unvarying(panel: Panel) -> tuple[str, ...]:
+    """Return the features that are numbers and have one value, or none, in all rows."""
+    numbers = panel.numbers
+    same = np.array([_is_one_value(column) for column in numbers.T], np.bool_)
+    return tuple(
+        name for name, one in zip(panel.features.names, same, strict=True) if one and name not in panel.levels
+    )
+
+
+def _is_one_value(column: Numbers) -> bool:
+    """Whether all rows have the same value, or all have none."""
+    if not len(column):
+        return True
+    return bool((column == column[0]).all() or np.isnan(column).all())
 
 
 def _own_gap(panel: Panel) -> Numbers:

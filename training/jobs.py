@@ -20,10 +20,18 @@ from training import KINDS, artifact, card, gate, leakage, recipe, search
 from training.advice import settled
 from training.artifact import FittedModel
 from training.cutoffs import CutoffPlan, plan_cutoffs
-from training.examples import Examples, assemble
-from training.inputs import RepeatBuying
-from training.questions import ExitQuestion, Question, ValueQuestion, churn_question, value_question
-from training.recipe import Fit, Recipe
+from training.examples import Examples, assemble, first_left
+from training.questions import (
+    ExitQuestion,
+    Question,
+    ValueQuestion,
+    churn_question,
+    kinds_of,
+    own_table,
+    value_question,
+)
+from training.recipe import Fit, Recipe, recipe_of
+from training.repeat_buying import RepeatBuying, has_bought
 from training.tracking import Tracking, Version
 
 Progress = Callable[[str, int, int], None]
@@ -35,9 +43,12 @@ _NO_VALID_FROM = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What a training is asked for."""
+    """What a training is asked for.
 
-    kinds: tuple[str, ...] = KINDS
+    Without ``kinds``, every kind of model that the business can have; without ``until``, everything known.
+    """
+
+    kinds: tuple[str, ...] = ()
     until: int | None = None
     trials: int = 0
     seed: int = 0
@@ -73,7 +84,7 @@ class Workshop:
 
     def recipe(self, question: Question, value_scale: float) -> Recipe:
         """Return the recipe of one kind of model."""
-        return Recipe(question, value_scale, self.priors, self.settings.seed)
+        return recipe_of(question, value_scale, self.priors, self.settings.seed)
 
 
 def train(business: Business, settings: Settings, progress: Progress) -> list[Trained]:
@@ -126,34 +137,48 @@ def _set_up(business: Business, settings: Settings, progress: Progress) -> Works
             f"training as if today were {to_text(until)} would look beyond them."
         )
     business, horizon_reason = settled(business, store, until, progress)
-    questions = questions_of(business, store, settings.kinds)
-    first = store.manifest.tables["purchases"].first_at
-    if first is None or first >= until:
-        raise QuestionError(f"There is no purchase before {to_text(until)}.")
-    plan = plan_cutoffs(first, until, max(question.span for question in questions))
-    features = needed_features(store, questions)
+    questions = questions_of(business, store, settings.kinds or kinds_of(business))
+    plan = _plan(store, questions, until)
+    features = needed_features(store, questions_of(business, store, kinds_of(business)))
     cutoffs = sorted({*plan.training, *plan.holdout, *plan.refit})
     examples = assemble(store, features, questions, cutoffs, until, progress)
-    priors = _priors(store, examples, until, progress)
+    priors = _priors(store, examples, until, progress) if _start_from_priors(questions) else {}
     return Workshop(
         business, store, Tracking(business), settings, until, plan, examples, priors, questions,
         horizon_reason,
     )  # fmt: skip
 
 
+def _plan(store: Store, questions: Sequence[Question], until: int) -> CutoffPlan:
+    """Choose the cutoffs between the first contract or purchase and ``until``."""
+    tables = store.manifest.tables
+    firsts = [tables[name].first_at for name in ("subscriptions", "purchases") if name in tables]
+    first = min((first for first in firsts if first is not None), default=until)
+    if first >= until:
+        raise QuestionError(f"There is no purchase and no contract before {to_text(until)}.")
+    asked = [question for question in questions if isinstance(question, ExitQuestion)]
+    recorded = first_left(store, asked[0], until) if asked else None
+    return plan_cutoffs(first, until, max(question.span for question in questions), recorded)
+
+
 def questions_of(business: Business, store: Store, kinds: Sequence[str]) -> tuple[Question, ...]:
-    """Return the questions of a business, one for each kind of model."""
-    churn = churn_question(business)
-    if isinstance(churn, ExitQuestion):
-        raise QuestionError(
-            "This version trains no model of churn by exit. Declare [tables.purchases] and "
-            'kind = "silence" under [churn]; `holdfast check` grades the data for either.'
-        )
-    has_cost = "cost" in store.manifest.tables["purchases"].columns
-    asked: dict[str, Question] = {
-        "attrition": churn,
-        "lifetime-value": value_question(business, has_cost=has_cost),
-    }
+    """Return the questions of a business, one for each kind of model.
+
+    Raises
+    ------
+    QuestionError
+        The business has no table that could answer one of them.
+    """
+    possible = kinds_of(business)
+    asked: dict[str, Question] = {"attrition": churn_question(business)}
+    if "lifetime-value" in possible:
+        has_cost = "cost" in store.manifest.tables["purchases"].columns
+        asked["lifetime-value"] = value_question(business, has_cost=has_cost)
+    for kind in kinds:
+        if kind not in possible:
+            raise QuestionError(
+                f"A model of {kind} needs purchases. Declare [tables.purchases], or leave it out."
+            )
     return tuple(asked[kind] for kind in kinds)
 
 
@@ -165,11 +190,16 @@ def needed_features(store: Store, questions: Sequence[Question]) -> FeatureSet:
     return features + FeatureSet(*dict.fromkeys(missing))
 
 
+def _start_from_priors(questions: Sequence[Question]) -> bool:
+    return any(not isinstance(question, ExitQuestion) for question in questions)
+
+
 def _priors(store: Store, examples: Examples, until: int, progress: Progress) -> dict[int, RepeatBuying]:
     """Fit the prior at every cutoff, and at ``until`` for the model that is registered."""
+    panel = examples.panel.rows(has_bought(examples.panel))
     priors = {
-        int(cutoff): RepeatBuying.fit(examples.panel.rows(examples.panel.cutoffs == cutoff))
-        for cutoff in np.unique(examples.panel.cutoffs)
+        int(cutoff): RepeatBuying.fit(panel.rows(panel.cutoffs == cutoff))
+        for cutoff in np.unique(panel.cutoffs)
     }
     newest = assemble(store, REPEAT_FEATURES, (), [until], until, progress)
     return priors | {until: RepeatBuying.fit(newest.panel)}
@@ -225,8 +255,8 @@ def _suspicions(shop: Workshop, made: Recipe) -> tuple[leakage.Suspicion, ...]:
     answers = rows.answers[made.kind]
     # Who brings less than most stands for who leaves.
     left = answers > 0 if made.kind == "attrition" else answers <= np.median(answers)
-    trusted = shop.business.quality.trusted
-    return leakage.suspicions(rows.panel, left.astype(np.float64), "purchases", trusted)
+    own, trusted = own_table(made.question, shop.business), shop.business.quality.trusted
+    return leakage.suspicions(rows.panel, left.astype(np.float64), own, trusted)
 
 
 def _search(
@@ -298,7 +328,7 @@ def _refitted(shop: Workshop, judged: Judged, facts: Mapping[str, Any]) -> Fitte
     if made.kind == "lifetime-value":
         fit.estimator.interval_ = judged.fit.estimator.interval_
     model = FittedModel(
-        made.kind, fit.estimator, fit.inputs, shop.priors[shop.until], made.question.eligible, facts
+        made.kind, fit.estimator, fit.inputs, shop.priors.get(shop.until), made.question.eligible, facts
     )
     return model.with_golden(rows.panel)
 

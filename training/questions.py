@@ -11,9 +11,20 @@ from typing import Any
 import numpy as np
 
 from features.business import Business
+from features.contract import SUBSCRIPTIONS
 from features.declarations import AnyFeature
 from features.errors import QuestionError
-from features.language import EventSource, FeatureSet, count, days_since_last, difference, quiet, ratio, total
+from features.language import (
+    EventSource,
+    FeatureSet,
+    count,
+    days_since_first,
+    days_since_last,
+    difference,
+    quiet,
+    ratio,
+    total,
+)
 from features.panel import Panel
 from features.transactions import COSTED, LINES, PURCHASES
 from features.windows import Duration
@@ -23,6 +34,9 @@ _LEAST_MARGIN = 0.01
 CONTRACTS = EventSource("subscriptions", at="started_at").named("contracts")
 ENDED_CONTRACTS = EventSource("subscriptions", at="ended_at").named("ended_contracts")
 EXITS = EventSource("exits", at="left_at")
+
+TENURE = days_since_first(SUBSCRIPTIONS).name
+"""Name of the feature that says for how long somebody has been under contract."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +113,13 @@ class ExitQuestion(Question):
         return FeatureSet(
             *exits, *count(ENDED_CONTRACTS).over(self.horizon), count(CONTRACTS), count(ENDED_CONTRACTS)
         )
+
+    @property
+    def first_left(self) -> FeatureSet:
+        """How long ago the first exit was, and the first end of a contract."""
+        exits = [days_since_first(EXITS)] if self.has_exits else []
+        ends = [days_since_first(ENDED_CONTRACTS)] if self.has_ends else []
+        return FeatureSet(*exits, *ends)
 
     def to_dict(self) -> dict[str, Any]:
         """The question with what it rests on."""
@@ -228,6 +249,20 @@ def _under_contract(business: Business, *, has_exits: bool, has_ends: bool) -> A
     since = quiet("days_since_start_and_no_exit", newest, days_since_last(EXITS))
     # By 0 days, where somebody left since, it is NaN: not above zero.
     return ratio("running_per_day_without_exit", running, since)
+
+
+def own_table(question: Question, business: Business) -> str:
+    """Name the table that says who left: contracts where there are any, purchases elsewhere."""
+    by_contract = isinstance(question, ExitQuestion) and "subscriptions" in business.tables
+    return "subscriptions" if by_contract else "purchases"
+
+
+def kinds_of(business: Business) -> tuple[str, ...]:
+    """Return the kinds of model that a business can have, in the order in which they are trained.
+
+    What a customer will spend is learnt from purchases; without them there is no lifetime value.
+    """
+    return ("attrition", "lifetime-value") if "purchases" in business.tables else ("attrition",)
 
 
 def value_question(business: Business, *, has_cost: bool) -> ValueQuestion:

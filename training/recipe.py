@@ -16,13 +16,16 @@ from features.transactions import REPEAT_FEATURES
 from training.attrition import AttritionModel
 from training.baselines import RecencyRule
 from training.card import Evidence
+from training.attrition import AttritionModel as ContractAttritionModel  # TEMPORARY
 from training.cutoffs import CutoffPlan, Split
 from training.examples import Examples
-from training.inputs import PRIOR_CHURN, PRIOR_VALUE, Inputs, RepeatBuying
+from training.inputs import PRIOR_CHURN, PRIOR_VALUE, Inputs, PlainInputs, RhythmInputs
 from training.lifetime_value import LifetimeValueModel
-from training.questions import Question
+from training.questions import TENURE, ChurnQuestion, ExitQuestion, Question, ValueQuestion
+from training.repeat_buying import RepeatBuying
 
 FEWEST_CUSTOMERS, FEWEST_OF_EACH = 100, 20
+N_THREADS = 2
 HOLDOUT_PART = 4
 """Where customers are split, one in so many is kept from the fit."""
 
@@ -31,7 +34,7 @@ _SINCE_LAST = REPEAT_FEATURES.names[2]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one kind of model is made.
+    """How one kind of model is made: its inputs, its estimator, and the rules that it has to beat.
 
     Attributes
     ----------
@@ -40,7 +43,7 @@ class Recipe:
     value_scale : float
         What a minor unit of amount is worth as discounted margin.
     priors : mapping of int to RepeatBuying
-        The prior at each cutoff, fitted to what was known there.
+        The prior at each cutoff, fitted to what was known there; empty where nothing is bought.
     seed : int
     """
 
@@ -56,22 +59,19 @@ class Recipe:
 
     def make(self, **parameters: Any) -> Any:
         """Make an unfitted estimator."""
-        settings = {"random_state": self.seed, "n_jobs": 2, **parameters}
-        if self.kind == "attrition":
-            return AttritionModel(prior_column=PRIOR_CHURN, **settings)
-        return LifetimeValueModel(prior_column=PRIOR_VALUE, **settings)
+        raise NotImplementedError
 
     def inputs(self, panel: Panel) -> Inputs:
         """Learn the inputs from a training panel."""
         days, gap = self.question.horizon.days, self.question.gap.days
-        return Inputs.learn(panel, days, gap, self.value_scale)
+        return RhythmInputs.learn(panel, days, gap, self.value_scale)
 
     def encode(self, inputs: Inputs, panel: Panel) -> Numbers:
         """Make the inputs of every row with the prior of its own cutoff, shape (n_rows, n_inputs)."""
         X = np.empty((len(panel), len(inputs.names)))
         for cutoff in np.unique(panel.cutoffs):
             rows = panel.cutoffs == cutoff
-            X[rows] = inputs.encode(panel.rows(rows), self.priors[int(cutoff)])
+            X[rows] = inputs.encode(panel.rows(rows), self.priors.get(int(cutoff)))
         return X
 
     def eligible(self, examples: Examples) -> Examples:
@@ -93,6 +93,110 @@ class Recipe:
         X = self.encode(inputs, rows.panel)
         return Fit(self, inputs, self.make(**parameters).fit(X, y, rows.panel.cutoffs))
 
+    def predict(self, estimator: Any, X: Numbers) -> Numbers:
+        """Probability of leaving, or expected value, of every row, shape (n_rows,)."""
+        raise NotImplementedError
+
+    def baselines(self, X: Numbers, training: Examples, holdout: Examples) -> dict[str, Numbers]:
+        """Return what simple rules that know the training rows say of the holdout, each (n_rows,)."""
+        raise NotImplementedError
+
+    def interval(
+        self, estimator: Any, X: Numbers, y: Numbers, customers: npt.NDArray[np.int64]
+    ) -> tuple[Numbers, Numbers] | tuple[None, None]:
+        """Return the interval of every holdout row, where the kind has one."""
+        del estimator, X, y, customers
+        return None, None
+
+
+class SilenceRecipe(Recipe):
+    """Attrition of those who may buy or not: boosting from the chance of silence."""
+
+    def make(self, **parameters: Any) -> Any:
+        """Make an unfitted estimator."""
+        settings = {"random_state": self.seed, "n_jobs": N_THREADS, **parameters}
+        return AttritionModel(prior_column=PRIOR_CHURN, **settings)
+
+    def predict(self, estimator: Any, X: Numbers) -> Numbers:
+        """Probability of leaving, shape (n_rows,)."""
+        return np.asarray(estimator.predict_proba(X)[:, 1])
+
+    def baselines(self, X: Numbers, training: Examples, holdout: Examples) -> dict[str, Numbers]:
+        """BG/NBD alone, and the rule that the longest silent have left."""
+        return {
+            "bg_nbd": expit(X[:, PRIOR_CHURN]),
+            "recency_rule": self._rule(training, holdout, _SINCE_LAST, 1),
+        }
+
+    def _rule(self, training: Examples, holdout: Examples, feature: str, rising: int) -> Numbers:
+        """Churn rate by one feature, rising (1) or falling (-1) with it."""
+        seen = rising * training.panel.column(feature)[:, None]
+        rule = RecencyRule().fit(seen, training.answers[self.kind])
+        return np.asarray(rule.predict_proba(rising * holdout.panel.column(feature)[:, None])[:, 1])
+
+
+class ContractRecipe(SilenceRecipe):
+    """Attrition of those under contract: a stack of learners on the features as they are."""
+
+    def make(self, **parameters: Any) -> Any:
+        """Make an unfitted estimator."""
+        return ContractAttritionModel(**{"random_state": self.seed, "n_jobs": N_THREADS, **parameters})
+
+    def inputs(self, panel: Panel) -> Inputs:
+        """Learn the inputs from a training panel."""
+        return PlainInputs.learn(panel)
+
+    def baselines(self, X: Numbers, training: Examples, holdout: Examples) -> dict[str, Numbers]:
+        """Return the attrition rate, and the rule that who has stayed longest stays."""
+        del X
+        rate = training.answers[self.kind].mean()
+        found = {"attrition_rate": np.full(len(holdout.panel), rate)}
+        if TENURE in holdout.panel.features.names:
+            found["tenure_rule"] = self._rule(training, holdout, TENURE, -1)
+        return found
+
+
+class ValueRecipe(Recipe):
+    """Lifetime value of those who may buy or not: boosting from the expected value."""
+
+    def make(self, **parameters: Any) -> Any:
+        """Make an unfitted estimator."""
+        settings = {"random_state": self.seed, "n_jobs": N_THREADS, **parameters}
+        return LifetimeValueModel(prior_column=PRIOR_VALUE, **settings)
+
+    def predict(self, estimator: Any, X: Numbers) -> Numbers:
+        """Return the expected value, shape (n_rows,)."""
+        return np.asarray(estimator.predict(X))
+
+    def baselines(self, X: Numbers, training: Examples, holdout: Examples) -> dict[str, Numbers]:
+        """BG/NBD and Gamma-Gamma alone."""
+        del training, holdout
+        return {"bg_nbd_gamma_gamma": X[:, PRIOR_VALUE]}
+
+    def interval(
+        self, estimator: Any, X: Numbers, y: Numbers, customers: npt.NDArray[np.int64]
+    ) -> tuple[Numbers, Numbers] | tuple[None, None]:
+        """Interval of each half of the customers by the other half; the estimator keeps that of all."""
+        low, high = np.empty(len(y)), np.empty(len(y))
+        for half in (customers % 2 == 0, customers % 2 == 1):
+            low[half], high[half] = estimator.calibrate(X[~half], y[~half]).predict_interval(X[half])
+        estimator.calibrate(X, y)
+        return low, high
+
+
+_RECIPES: dict[type[Question], type[Recipe]] = {
+    ChurnQuestion: SilenceRecipe,
+    ExitQuestion: ContractRecipe,
+    ValueQuestion: ValueRecipe,
+}
+
+
+def recipe_of(
+    question: Question, value_scale: float, priors: Mapping[int, RepeatBuying], seed: int
+) -> Recipe:
+    """Return how a question is answered."""
+    return _RECIPES[type(question)](question, value_scale, priors, seed)
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -104,10 +208,7 @@ class Fit:
 
     def predict(self, panel: Panel) -> Numbers:
         """Probability of leaving, or expected value, of every row, shape (n_rows,)."""
-        X = self.recipe.encode(self.inputs, panel)
-        if self.recipe.kind == "attrition":
-            return np.asarray(self.estimator.predict_proba(X)[:, 1])
-        return np.asarray(self.estimator.predict(X))
+        return self.recipe.predict(self.estimator, self.recipe.encode(self.inputs, panel))
 
 
 def split(examples: Examples, plan: CutoffPlan) -> tuple[Examples, Examples]:
@@ -143,29 +244,12 @@ def evidence(fit: Fit, training: Examples, holdout: Examples, rivals: Mapping[st
     Evidence
         The interval of each half of the holdout's customers was calibrated on the other half.
     """
-    recipe, kind = fit.recipe, fit.recipe.kind
+    recipe, estimator = fit.recipe, fit.estimator
     X = recipe.encode(fit.inputs, holdout.panel)
-    y, customers = holdout.answers[kind], holdout.panel.customers
-    if kind == "attrition":
-        since = training.panel.column(_SINCE_LAST)[:, None]
-        rule = RecencyRule().fit(since, training.answers[kind])
-        by_rule = rule.predict_proba(holdout.panel.column(_SINCE_LAST)[:, None])[:, 1]
-        baselines = {"bg_nbd": expit(X[:, PRIOR_CHURN]), "recency_rule": by_rule}
-        return Evidence(kind, y, customers, fit.estimator.predict_proba(X)[:, 1], {**baselines, **rivals})
-    low, high = _cross_calibrated(fit.estimator, X, y, customers)
-    baselines = {"bg_nbd_gamma_gamma": X[:, PRIOR_VALUE]}
-    return Evidence(kind, y, customers, fit.estimator.predict(X), {**baselines, **rivals}, low, high)
-
-
-def _cross_calibrated(
-    estimator: Any, X: Numbers, y: Numbers, customers: npt.NDArray[np.int64]
-) -> tuple[Numbers, Numbers]:
-    """Interval of each half of the customers by the other half; the estimator keeps that of all."""
-    low, high = np.empty(len(y)), np.empty(len(y))
-    for half in (customers % 2 == 0, customers % 2 == 1):
-        low[half], high[half] = estimator.calibrate(X[~half], y[~half]).predict_interval(X[half])
-    estimator.calibrate(X, y)
-    return low, high
+    y, customers = holdout.answers[recipe.kind], holdout.panel.customers
+    low, high = recipe.interval(estimator, X, y, customers)
+    others = {**recipe.baselines(X, training, holdout), **rivals}
+    return Evidence(recipe.kind, y, customers, recipe.predict(estimator, X), others, low, high)
 
 
 def _check_enough(question: Question, rows: Examples, y: Numbers) -> None:

@@ -22,7 +22,7 @@ from features.tables import TABLES, Kind
 from features.windows import to_text
 from training import advice, labels, leakage
 from training.cutoffs import plan_cutoffs
-from training.questions import ChurnQuestion, ExitQuestion, Question, churn_question
+from training.questions import ChurnQuestion, ExitQuestion, Question, churn_question, own_table
 from training.strength import FEWEST_OF_EACH, Strength, strengths
 
 MOST_CUSTOMERS = 50_000
@@ -98,12 +98,6 @@ def _too_few(n_left: int, n_stayed: int, cutoff: int) -> str:
         f"It needs outcomes. Of those who were asked about as of {to_text(cutoff)}, "
         f"{n_left:,} left and {n_stayed:,} stayed; at least {FEWEST_OF_EACH} of either are needed."
     )
-
-
-def own_table(question: Question, business: Business) -> str:
-    """Name the table that says who left: contracts where there are any, purchases elsewhere."""
-    by_contract = isinstance(question, ExitQuestion) and "subscriptions" in business.tables
-    return "subscriptions" if by_contract else "purchases"
 
 
 def labelled(

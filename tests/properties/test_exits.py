@@ -306,7 +306,7 @@ def test_silence_without_purchases_is_no_question(tmp_path):
         questions.churn_question(written(tmp_path, text))
 
 
-def test_no_model_is_trained_of_leaving_yet(tmp_path):
+def test_what_a_customer_will_spend_is_not_asked_where_nothing_is_bought():
     nothing_built = None
-    with pytest.raises(QuestionError, match="trains no model of churn by exit"):
+    with pytest.raises(QuestionError, match="lifetime-value needs purchases"):
         jobs.questions_of(BUSINESSES[True, True], nothing_built, ["lifetime-value"])
