@@ -156,10 +156,13 @@ def _model_verbs(verbs: Any) -> None:
     )
     train.add_argument("--seed", type=int, default=0, help="same seed, same model bytes (default 0)")
     train.add_argument(
+        "--from-run", metavar="RUN", help="repeat a run of MLflow: same facts, seed and parameters"
+    )
+    train.add_argument(
         "--promote",
         action=argparse.BooleanOptionalAction,
-        default=True,
-        help="make it champion if the gate passes it (default)",
+        default=None,
+        help="make it champion if the gate passes it (default, unless a run is repeated)",
     )
     _verb(verbs, "models", "list the registered models", "models business.toml")
     promote = _verb(verbs, "promote", "make the challengers champions", "promote business.toml")

@@ -86,15 +86,14 @@ def train(arguments: Namespace) -> Answer:
     from training import jobs
     from training.card import to_markdown
 
+    business, run = businesses.load(arguments.business), arguments.from_run
+    # What repeats the champion cannot beat it: a repetition is promoted only where that is asked for.
+    promote = not run if arguments.promote is None else arguments.promote
+    kinds = _kinds(arguments.model) if arguments.model else ()
     settings = jobs.Settings(
-        _kinds(arguments.model) if arguments.model else (),
-        arguments.until,
-        arguments.trials,
-        arguments.seed,
-        arguments.promote,
-        show=sys.stderr.isatty(),
+        kinds, arguments.until, arguments.trials, arguments.seed, promote, show=sys.stderr.isatty()
     )
-    trained = jobs.train(businesses.load(arguments.business), settings, progress())
+    trained = jobs.train(business, jobs.again(business, run, settings) if run else settings, progress())
     data = [
         {
             "model": one.version.name,
@@ -108,7 +107,12 @@ def train(arguments: Namespace) -> Answer:
     ]
     text = "\n".join(to_markdown(one.card) for one in trained)
     text += "\n" + "\n".join(_became(one) for one in trained)
-    if not arguments.promote:
+    if run:
+        others = jobs.differing(business, run, trained)
+        text += f"\nThe run {run} repeated: " + (
+            f"another {' and '.join(others)} model came of it." if others else "equal to the byte."
+        )
+    if not promote:
         return Answer(data, text)
     try:
         jobs.refuse(trained)
@@ -133,13 +137,16 @@ def models(arguments: Namespace) -> Answer:
         {
             "name": version.name,
             "version": version.number,
+            "run": version.run_id,
             "aliases": list(version.aliases),
             "gate": version.tags.get("gate", ""),
         }
         for version in versions
     ]
-    rows = [[one["name"], one["version"], ", ".join(one["aliases"]), one["gate"]] for one in data]
-    text = table(["model", "version", "alias", "gate"], rows) if rows else "Nothing is registered yet."
+    rows = [
+        [one["name"], one["version"], ", ".join(one["aliases"]), one["gate"], one["run"]] for one in data
+    ]
+    text = table(["model", "version", "alias", "gate", "run"], rows) if rows else "Nothing is registered yet."
     return Answer(data, text)
 
 
@@ -197,9 +204,7 @@ def score(arguments: Namespace) -> Answer:
     )
     lines = [
         f"{run.customers:,} customers as of {run.cutoff}: {run.scored:,} scored, {missed}.",
-        "Nobody was eligible."
-        if chance is None
-        else f"Mean churn probability {chance:.3f}, {value}.",
+        "Nobody was eligible." if chance is None else f"Mean churn probability {chance:.3f}, {value}.",
         f"Written to {run.folder} in {time.monotonic() - started:.1f} s.",
         "Look-ups answer from these scores now."
         if run.in_table

@@ -18,9 +18,9 @@ from training import card
 from training.artifact import output_names
 from training.card import Evidence
 from training.examples import Examples, assemble
-from training.jobs import needed_features, questions_of
 from training.questions import ExitQuestion, Question, ValueQuestion, kinds_of, with_horizon
 from training.repeat_buying import RepeatBuying, has_bought
+from training.workshop import needed_features, questions_of
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from features.events import Numbers
 from features.panel import Panel
 from features.transactions import REPEAT_FEATURES
 from training.attrition import AttritionModel
+from training.attrition import AttritionModel as ContractAttritionModel  # TEMPORARY
 from training.baselines import RecencyRule
 from training.card import Evidence
-from training.attrition import AttritionModel as ContractAttritionModel  # TEMPORARY
 from training.cutoffs import CutoffPlan, Split
 from training.examples import Examples
 from training.inputs import PRIOR_CHURN, PRIOR_VALUE, Inputs, PlainInputs, RhythmInputs

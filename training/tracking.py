@@ -18,12 +18,14 @@ from typing import Any
 
 from features.business import Business
 from features.errors import ModelUnavailable, UserError
+from training import KINDS
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "OTEL_SDK_DISABLED": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
@@ -117,6 +119,37 @@ class Tracking:
         for name, document in documents.items():
             text = document if isinstance(document, str) else json.dumps(document, indent=1)
             mlflow.log_text(text, name)
+
+    def of_run(self, run_id: str) -> dict[str, Version]:
+        """Return what a run registered, by kind.
+
+        Parameters
+        ----------
+        run_id : str
+            A run of ``train``, or that of one model within it.
+
+        Raises
+        ------
+        UserError
+            There is no such run, or it registered no model.
+        """
+        client = self.client
+        import mlflow
+
+        try:
+            experiment = client.get_run(run_id).info.experiment_id
+        except mlflow.exceptions.MlflowException:
+            experiment = None
+        within = f"tags.`mlflow.parentRunId` = '{run_id}'"
+        runs = [] if experiment is None else client.search_runs([experiment], within)
+        wanted = {run_id, *(run.info.run_id for run in runs)}
+        registered = [(kind, version) for kind in KINDS for version in self.versions(kind)]
+        found = {kind: version for kind, version in registered if version.run_id in wanted}
+        if not found:
+            raise UserError(
+                f"No model was registered by a run {run_id}. `holdfast models` names the run of every model."
+            )
+        return found
 
     def log_dataset(self, name: str, fingerprint: str, rows: int) -> None:
         """Log which snapshot of the store the open run was trained on, by its fingerprint."""

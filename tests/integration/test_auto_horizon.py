@@ -87,7 +87,7 @@ def test_a_champion_of_another_horizon_is_judged_by_its_recipe(shop, monkeypatch
         seen[found.kind] = found
         return judge(found, **how)
 
-    monkeypatch.setattr(jobs.gate, "judge", watching)
+    monkeypatch.setattr(gate, "judge", watching)
     monkeypatch.setattr(advice, "CANDIDATES", (30,))
     later = UNTIL + days(150).microseconds
     settings = jobs.Settings(kinds=("attrition",), until=later, promote=False)

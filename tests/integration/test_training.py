@@ -15,7 +15,7 @@ from features import business as businesses
 from features.build import build
 from features.errors import ContractMismatch, QualityRefused, QuestionError, UserError
 from features.windows import days, parse_instant, to_datetime
-from training import KINDS, artifact, jobs
+from training import KINDS, artifact, jobs, workshop
 from training.tracking import CHALLENGER, CHAMPION, Tracking
 
 EARLIER = parse_instant("2025-06-01")
@@ -183,8 +183,8 @@ def test_margin_is_counted_line_by_line_where_only_some_lines_carry_costs(shop):
     from features.store import Store
 
     store = Store.of(shop)
-    (question,) = jobs.questions_of(shop, store, ["lifetime-value"])
-    features = jobs.needed_features(store, [question])
+    (question,) = workshop.questions_of(shop, store, ["lifetime-value"])
+    features = workshop.needed_features(store, [question])
     bucket = store.read(0, features.columns)
     panel = panel_of(features, bucket, np.array([store.observed_until]))
     whole = question.margin_on(panel)

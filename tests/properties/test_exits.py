@@ -18,7 +18,7 @@ from features.business import load
 from features.errors import QuestionError
 from features.language import FeatureSet
 from features.windows import MICROSECONDS_PER_DAY, days
-from training import jobs, labels, questions
+from training import labels, questions, workshop
 
 SQL = {file.stem: file.read_text() for file in (Path(__file__).parent.parent / "oracles").glob("*.sql")}
 TOML = """
@@ -309,4 +309,4 @@ def test_silence_without_purchases_is_no_question(tmp_path):
 def test_what_a_customer_will_spend_is_not_asked_where_nothing_is_bought():
     nothing_built = None
     with pytest.raises(QuestionError, match="lifetime-value needs purchases"):
-        jobs.questions_of(BUSINESSES[True, True], nothing_built, ["lifetime-value"])
+        workshop.questions_of(BUSINESSES[True, True], nothing_built, ["lifetime-value"])

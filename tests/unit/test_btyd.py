@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
+from repeat_buyers import cdnow, population, purchases_in, simulated
 from scipy import integrate, stats
 
 from features.errors import QuestionError
 from training.btyd import BgNbd, GammaGamma
-from training.likelihoods import Histories, Spends
+from training.btyd.gamma_gamma import Spends
+from training.btyd.histories import Histories
+from training.btyd.leaving import LeavingAfterPurchases
 
 SHOP = BgNbd(r=0.5, alpha=40.0, a=0.8, b=2.5, log_likelihood=0.0, n_customers=0)
 # Fader, Hardie and Lee 2005, table 2: the CDNOW sample, in days instead of weeks.
@@ -12,34 +15,8 @@ PUBLISHED = BgNbd(r=0.2426, alpha=4.4135 * 7, a=0.7927, b=2.425, log_likelihood=
 LOGS = np.log([0.5, 40.0, 0.8, 2.5])
 
 
-def simulated(shop, n, *, seed, days=(250, 400), ahead=0.0):
-    """Histories of ``n`` customers in whole days, and who buys when in the ``ahead`` days after."""
-    rng = np.random.default_rng(seed)
-    rate, leaving = rng.gamma(shop.r, 1 / shop.alpha, n), rng.beta(shop.a, shop.b, n)
-    T = rng.integers(*days, n).astype(float)
-    now, x, t_x, later = np.zeros(n), np.zeros(n), np.zeros(n), []
-    active = np.arange(n)
-    while len(active):
-        now[active] += rng.exponential(1 / rate[active])
-        active = active[now[active] < T[active] + ahead]
-        before = active[now[active] < T[active]]
-        x[before] += 1
-        t_x[before] = now[before]
-        after = active[now[active] >= T[active]]
-        later += zip(after, now[after] - T[after], strict=True)
-        active = active[rng.random(len(active)) >= leaving[active]]
-    return (x, t_x, T), np.array(later).reshape(-1, 2)
-
-
-def population(shop, n, *, seed, **more):
-    (x, t_x, T), _ = simulated(shop, n, seed=seed, **more)
-    return x, np.ceil(t_x), T
-
-
-def buyers(later, n, start, end):
-    """How many purchases each of ``n`` customers makes in ``[start, end)`` days after the cutoff."""
-    inside = later[(later[:, 1] >= start) & (later[:, 1] < end)]
-    return np.bincount(inside[:, 0].astype(int), minlength=n)
+def likelihood_of(x, t_x, T):
+    return LeavingAfterPurchases.of(Histories.of(x, t_x, T, np.ones(len(x))))
 
 
 def likelihood_by_integration(x, t_x, T):
@@ -62,12 +39,12 @@ def likelihood_by_integration(x, t_x, T):
 @pytest.mark.parametrize("history", [(1, 30, 100), (2, 90, 100), (2, 5, 300), (4, 250, 300)])
 def test_the_likelihood_is_the_integral_over_all_rates_and_chances_of_leaving(history):
     x, t_x, T = (np.array([float(part)]) for part in history)
-    value, _, _ = Histories.of(x, t_x, T, np.ones(1))(LOGS)
+    value, _, _ = likelihood_of(x, t_x, T)(LOGS)
     assert np.exp(value) == pytest.approx(likelihood_by_integration(*history), rel=1e-7)
 
 
 def test_the_likelihood_of_one_purchase_is_the_chance_to_wait():
-    value, _, _ = Histories.of(np.zeros(1), np.zeros(1), np.array([200.0]), np.ones(1))(LOGS)
+    value, _, _ = likelihood_of(np.zeros(1), np.zeros(1), np.array([200.0]))(LOGS)
     assert np.exp(value) == pytest.approx((40 / 240) ** 0.5)
 
 
@@ -99,7 +76,7 @@ def slopes(function, theta, part):
 
 @pytest.mark.parametrize("theta", [LOGS, np.log([3.0, 10.0, 0.05, 0.7]), np.log([0.1, 500.0, 30.0, 90.0])])
 def test_derivatives_of_the_purchase_likelihood_are_its_slopes(theta):
-    rows = Histories.of(*population(SHOP, 300, seed=1), np.ones(300))
+    rows = likelihood_of(*population(SHOP, 300, seed=1))
     _, gradient, hessian = rows(theta)
     assert gradient == pytest.approx(slopes(rows, theta, 0), rel=1e-5, abs=1e-4)
     assert hessian == pytest.approx(slopes(rows, theta, 1), rel=1e-5, abs=1e-4)
@@ -144,7 +121,7 @@ def test_chances_and_expectations_come_true_in_simulated_futures(gap, horizon):
     n = 150_000
     history, later = simulated(SHOP, n, seed=5, ahead=gap + horizon)
     x, t_x, T = history
-    bought = buyers(later, n, gap, gap + horizon)
+    bought = purchases_in(later, n, gap, gap + horizon)
     silent = SHOP.probability_no_purchase(horizon, *history, gap_days=gap)
     expected = SHOP.expected_purchases(gap + horizon, *history) - SHOP.expected_purchases(gap, *history)
     recent = T - t_x < 60
@@ -158,7 +135,7 @@ def test_chances_and_expectations_come_true_in_simulated_futures(gap, horizon):
 def test_the_maximum_cannot_be_bettered_nearby():
     history = population(SHOP, 2_000, seed=6)
     best = BgNbd.fit(*history)
-    rows = Histories.of(*history, np.ones(2_000))
+    rows = likelihood_of(*history)
     at = np.log([best.r, best.alpha, best.a, best.b])
     rng = np.random.default_rng(7)
     assert rows(at)[0] == best.log_likelihood
@@ -250,8 +227,9 @@ def test_purchases_after_the_last_look_do_not_break_at_a_of_one():
 def test_the_closed_form_of_expected_purchases_is_the_sum_of_its_terms(shop):
     x = np.array([0.0, 1.0, 2.0, 7.0, 60.0, 300.0])
     z = np.array([0.01, 0.5, 0.9, 0.3, 0.6, 0.5])
-    assert shop._purchases_while_active(x, z) == pytest.approx(shop._sum_of_terms(x, z), rel=1e-7)
-    assert shop._still_active(x, z) == pytest.approx(1 - shop._sum_of_terms(x, z, leaving=True), rel=1e-7)
+    active = shop.activity
+    assert active.purchases_up_to(x, z) == pytest.approx(active.sum_of_terms(x, z), rel=1e-7)
+    assert active.still_active(x, z) == pytest.approx(1 - active.sum_of_terms(x, z, leaving=True), rel=1e-7)
 
 
 @pytest.mark.parametrize("history", [(0.0, 0.0, 200.0), (3.0, 150.0, 200.0), (8.0, 40.0, 300.0)])
@@ -341,7 +319,7 @@ def test_no_second_purchase_is_a_question_without_an_answer():
 
 
 def test_a_search_without_end_is_reported_with_advice(monkeypatch):
-    monkeypatch.setattr("training.likelihoods._MOST_STEPS", 1)
+    monkeypatch.setattr("training.btyd.climbing._MOST_STEPS", 1)
     with pytest.raises(QuestionError, match=r"no stable parameters .* 400 customers.* longer history"):
         BgNbd.fit(*population(SHOP, 400, seed=11))
 
@@ -377,21 +355,3 @@ def test_each_tenth_of_cdnow_resembles_the_published_tenth(data_dir):
     for name in ("r", "alpha", "a", "b"):
         values = [getattr(shop, name) for shop in found]
         assert min(values) < getattr(PUBLISHED, name) < max(values)
-
-
-def cdnow(path, *, cutoff, horizon):
-    """Histories of all customers and what they spend in the horizon; days are counted from 1997-01-01."""
-    customer, date, _, amount = np.loadtxt(path, skiprows=1, unpack=True)
-    text = date.astype(int).astype(str)
-    iso = [f"{day[:4]}-{day[4:6]}-{day[6:]}" for day in text]
-    day = (np.array(iso, dtype="datetime64[D]") - np.datetime64("1997-01-01")).astype(int)
-    customer = np.unique(customer, return_inverse=True)[1]
-    n, past = customer.max() + 1, day < cutoff
-    days = np.unique(customer[past] * 1000 + day[past])
-    first, count = np.unique(days // 1000, return_index=True, return_counts=True)[1:]
-    bought = days % 1000
-    began, last = bought[first], bought[first + count - 1]
-    spent = np.bincount(customer[past], weights=amount[past], minlength=n)
-    ahead = (day >= cutoff) & (day < cutoff + horizon)
-    realised = np.bincount(customer[ahead], weights=amount[ahead], minlength=n)
-    return (count - 1.0, (last - began) * 1.0, (cutoff - began) * 1.0, spent / count), realised

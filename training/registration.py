@@ -1,0 +1,128 @@
+"""Registering what was judged: refit to every realised cutoff, write, log, and promote if it may."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from features.business import Business
+from features.windows import to_text
+from training import artifact, card
+from training.artifact import FittedModel
+from training.judging import Judged
+from training.recipe import Recipe
+from training.tracking import Version
+from training.workshop import Progress, Workshop
+
+_NO_VALID_FROM = (
+    "Columns of customers are taken as always true, since there is no valid_from. One that is written "
+    "as of today, such as a status, would leak the future: map valid_from or leave it out."
+)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What became of one kind of model."""
+
+    kind: str
+    version: Version
+    card: Mapping[str, Any]
+    refusals: tuple[str, ...]
+    promoted: bool
+
+
+def register(shop: Workshop, judged: Judged, progress: Progress) -> Trained:
+    """Refit to every realised cutoff, write the model, register it and, if it may, promote it."""
+    kind = judged.fit.recipe.kind
+    progress(f"register {kind}", 0, 1)
+    facts = _facts(shop, judged)
+    filled = card.write(judged.evidence, facts, shop.settings.seed, judged.suspicions)
+    model = _refitted(shop, judged, {**facts, "metrics": filled["metrics"]["model"]})
+    with shop.tracking.run(kind, nested=True), tempfile.TemporaryDirectory() as scratch:
+        shop.tracking.log_dataset(
+            shop.business.business.name, shop.store.manifest.fingerprint, facts["training_rows"]
+        )
+        documents: dict[str, Any] = {"card.json": filled, "card.md": card.to_markdown(filled)}
+        if judged.trials:
+            documents["trials.json"] = [vars(trial) for trial in judged.trials]
+        shop.tracking.log(_parameters(facts, judged), _flat(filled), documents)
+        artifact.save(model, Path(scratch) / "model")
+        version = shop.tracking.register(kind, Path(scratch) / "model", _signature(model))
+    promoted = shop.settings.promote and judged.verdict.passed
+    shop.tracking.note_gate(version, judged.verdict.refusals)
+    if promoted:
+        shop.tracking.promote(kind, version.number)
+    progress(f"register {kind}", 1, 1)
+    return Trained(kind, version, filled, judged.verdict.refusals, promoted)
+
+
+def _refitted(shop: Workshop, judged: Judged, facts: Mapping[str, Any]) -> FittedModel:
+    """Fit the same recipe to every realised cutoff; the interval stays as the holdout measured it."""
+    made = judged.fit.recipe
+    rows = made.eligible(shop.examples.at(shop.plan.refit))
+    fit = made.fit(rows, judged.parameters)
+    if made.kind == "lifetime-value":
+        fit.estimator.interval_ = judged.fit.estimator.interval_
+    model = FittedModel(
+        made.kind, fit.estimator, fit.inputs, shop.priors.get(shop.until), made.question.eligible, facts
+    )
+    return model.with_golden(rows.panel)
+
+
+def _facts(shop: Workshop, judged: Judged) -> dict[str, Any]:
+    question, plan = judged.fit.recipe.question, shop.plan
+    return {
+        "business": shop.business.business.name,
+        "asks": question.asks,
+        "question": question.to_dict(),
+        "currency": shop.business.business.currency,
+        "cautions": _cautions(shop.business),
+        "fingerprint": shop.store.manifest.fingerprint,
+        "trained_until": to_text(shop.until),
+        "horizon": str(question.horizon),
+        "horizon_reason": shop.horizon_reason if question.name == "attrition" else "",
+        "gap": str(question.gap),
+        "split": str(plan.split),
+        "training_cutoffs": [to_text(cutoff) for cutoff in plan.training],
+        "holdout_cutoffs": [to_text(cutoff) for cutoff in plan.holdout],
+        "refit_cutoffs": [to_text(cutoff) for cutoff in plan.refit],
+        "training_rows": len(shop.examples.panel),
+        "mean_outcome": _mean_outcome(shop, judged.fit.recipe),
+        "features": len(judged.fit.inputs.features),
+        "seed": shop.settings.seed,
+        "parameters": dict(judged.parameters),
+    }
+
+
+def _cautions(business: Business) -> list[str]:
+    """What a reader of the figures must know about the data."""
+    customers = business.tables.get("customers", ())
+    return [] if all("valid_from" in source.mapping for source in customers) else [_NO_VALID_FROM]
+
+
+def _mean_outcome(shop: Workshop, made: Recipe) -> float:
+    """Churn rate, or mean value, of the eligible at the refit cutoffs."""
+    return float(made.eligible(shop.examples.at(shop.plan.refit)).answers[made.kind].mean())
+
+
+def _parameters(facts: Mapping[str, Any], judged: Judged) -> dict[str, Any]:
+    plain = {key: value for key, value in facts.items() if isinstance(value, str | int)}
+    del plain["training_rows"]
+    return {**plain, **judged.fit.estimator.get_params()}
+
+
+def _flat(filled: Mapping[str, Any]) -> dict[str, float]:
+    """Figures of the card with their rivals', those that are defined."""
+    flat = {
+        f"{name}.{metric}": figure["value"]
+        for name, figures in filled["metrics"].items()
+        for metric, figure in figures.items()
+    }
+    flat["interval.coverage"] = filled.get("interval", {}).get("coverage")
+    return {name: value for name, value in flat.items() if value is not None}
+
+
+def _signature(model: FittedModel) -> dict[str, dict[str, str]]:
+    inputs = {name: "string" if name in model.inputs.levels else "double" for name in model.features.names}
+    return {"inputs": inputs, "outputs": dict.fromkeys(artifact.output_names(model.kind), "double")}

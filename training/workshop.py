@@ -1,0 +1,180 @@
+"""What the models of one training share: the store, the cutoffs, the labelled rows, the priors."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from features.business import Business
+from features.catalogue import features_for
+from features.errors import QuestionError
+from features.language import FeatureSet
+from features.store import Store
+from features.transactions import REPEAT_FEATURES
+from features.windows import to_text
+from training.advice import settled
+from training.cutoffs import CutoffPlan, plan_cutoffs
+from training.examples import Examples, assemble, first_left
+from training.questions import (
+    ExitQuestion,
+    Question,
+    ValueQuestion,
+    churn_question,
+    kinds_of,
+    value_question,
+)
+from training.recipe import Recipe, recipe_of
+from training.repeat_buying import RepeatBuying, has_bought
+from training.tracking import Tracking
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a training is asked for.
+
+    Attributes
+    ----------
+    kinds : tuple of str
+        Empty: every kind of model that the business can have.
+    until : int, optional
+        Nothing later is used; everything known by default.
+    trials : int
+        Hyperparameter sets that are tried after the defaults.
+    seed : int
+    promote : bool
+    show : bool
+        Whether a search draws its progress.
+    parameters : mapping, optional
+        By kind, the hyperparameters to take instead of searching.
+    """
+
+    kinds: tuple[str, ...] = ()
+    until: int | None = None
+    trials: int = 0
+    seed: int = 0
+    promote: bool = True
+    show: bool = False
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Everything that the models of one training share."""
+
+    business: Business
+    store: Store
+    tracking: Tracking
+    settings: Settings
+    until: int
+    plan: CutoffPlan
+    examples: Examples
+    priors: Mapping[int, RepeatBuying]
+    questions: tuple[Question, ...]
+    horizon_reason: str
+
+    def recipes(self) -> list[Recipe]:
+        """Return the recipe of every kind of model that is asked for."""
+        scale = self.value_scale
+        return [recipe_of(question, scale, self.priors, self.settings.seed) for question in self.questions]
+
+    @property
+    def value_scale(self) -> float:
+        """Discounted margin of a minor unit of amount, as of the newest refit cutoff."""
+        newest = self.examples.at(self.plan.refit[-1:]).panel
+        values = [question for question in self.questions if isinstance(question, ValueQuestion)]
+        return values[0].scale(values[0].margin_on(newest)) if values else 1.0
+
+
+def set_up(business: Business, settings: Settings, progress: Progress) -> Workshop:
+    """Plan the cutoffs and compute what was known at each of them, and what happened next.
+
+    Parameters
+    ----------
+    business : Business
+        Its store has been built.
+    settings : Settings
+    progress : callable
+        Told (what, done, total).
+
+    Raises
+    ------
+    QuestionError
+        The history does not hold the question.
+    """
+    store = Store.of(business)
+    until = store.observed_until if settings.until is None else settings.until
+    if until > store.observed_until:
+        raise QuestionError(
+            f"The facts are complete before {to_text(store.observed_until)}; "
+            f"training as if today were {to_text(until)} would look beyond them."
+        )
+    business, horizon_reason = settled(business, store, until, progress)
+    questions = questions_of(business, store, settings.kinds or kinds_of(business))
+    plan = _plan(store, questions, until)
+    features = needed_features(store, questions_of(business, store, kinds_of(business)))
+    cutoffs = sorted({*plan.training, *plan.holdout, *plan.refit})
+    examples = assemble(store, features, questions, cutoffs, until, progress)
+    priors = _priors(store, examples, until, progress) if _start_from_priors(questions) else {}
+    return Workshop(
+        business, store, Tracking(business), settings, until, plan, examples, priors, questions,
+        horizon_reason,
+    )  # fmt: skip
+
+
+def _plan(store: Store, questions: Sequence[Question], until: int) -> CutoffPlan:
+    """Choose the cutoffs between the first contract or purchase and ``until``."""
+    tables = store.manifest.tables
+    firsts = [tables[name].first_at for name in ("subscriptions", "purchases") if name in tables]
+    first = min((first for first in firsts if first is not None), default=until)
+    if first >= until:
+        raise QuestionError(f"There is no purchase and no contract before {to_text(until)}.")
+    asked = [question for question in questions if isinstance(question, ExitQuestion)]
+    recorded = first_left(store, asked[0], until) if asked else None
+    return plan_cutoffs(first, until, max(question.span for question in questions), recorded)
+
+
+def questions_of(business: Business, store: Store, kinds: Sequence[str]) -> tuple[Question, ...]:
+    """Return the questions of a business, one for each kind of model.
+
+    Raises
+    ------
+    QuestionError
+        The business has no table that could answer one of them.
+    """
+    possible = kinds_of(business)
+    asked: dict[str, Question] = {"attrition": churn_question(business)}
+    if "lifetime-value" in possible:
+        has_cost = "cost" in store.manifest.tables["purchases"].columns
+        asked["lifetime-value"] = value_question(business, has_cost=has_cost)
+    for kind in kinds:
+        if kind not in possible:
+            raise QuestionError(
+                f"A model of {kind} needs purchases. Declare [tables.purchases], or leave it out."
+            )
+    return tuple(asked[kind] for kind in kinds)
+
+
+def needed_features(store: Store, questions: Sequence[Question]) -> FeatureSet:
+    """Every feature that the store allows, and what tells who is eligible."""
+    columns = {name: set(record.columns) for name, record in store.manifest.tables.items()}
+    features = features_for(columns)
+    missing = [q.eligible for q in questions if q.eligible.name not in features.names]
+    return features + FeatureSet(*dict.fromkeys(missing))
+
+
+def _start_from_priors(questions: Sequence[Question]) -> bool:
+    return any(not isinstance(question, ExitQuestion) for question in questions)
+
+
+def _priors(store: Store, examples: Examples, until: int, progress: Progress) -> dict[int, RepeatBuying]:
+    """Fit the prior at every cutoff, and at ``until`` for the model that is registered."""
+    panel = examples.panel.rows(has_bought(examples.panel))
+    priors = {
+        int(cutoff): RepeatBuying.fit(panel.rows(panel.cutoffs == cutoff))
+        for cutoff in np.unique(panel.cutoffs)
+    }
+    newest = assemble(store, REPEAT_FEATURES, (), [until], until, progress)
+    return priors | {until: RepeatBuying.fit(newest.panel)}
