@@ -29,10 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
     arguments = parser().parse_args(argv)
-    from serving import inspection, verbs
+    from serving import hindsight, inspection, verbs
 
     try:
-        said_in = inspection if hasattr(inspection, arguments.verb) else verbs
+        said_in = next(each for each in (inspection, hindsight, verbs) if hasattr(each, arguments.verb))
         answer = getattr(said_in, arguments.verb)(arguments)
         _say(answer, as_json=arguments.json)
     except HoldfastError as error:
@@ -188,7 +188,12 @@ def _answer_verbs(verbs: Any) -> None:
         "compare the scores of a cutoff with what then happened",
         "evaluate business.toml --cutoff 2025-04-01",
     )
-    evaluate.add_argument("--cutoff", type=_instant, required=True, help="the cutoff that was scored")
+    evaluate.add_argument(
+        "--cutoff", type=_instant, help="the cutoff that was scored; what --backtest may not look beyond"
+    )
+    evaluate.add_argument("--backtest", action="store_true", help="replay history cutoff by cutoff instead")
+    evaluate.add_argument("--origins", type=_positive, default=3, help="cutoffs to replay (default 3)")
+    evaluate.add_argument("--seed", type=int, default=0, help="of models and intervals (default 0)")
     serve = _verb(verbs, "serve", "answer over HTTP until stopped", "serve business.toml --port 3456")
     serve.add_argument("--host", default=None, help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=_positive, default=None, help="port to listen on (default 3000)")

@@ -143,9 +143,7 @@ def models(arguments: Namespace) -> Answer:
         }
         for version in versions
     ]
-    rows = [
-        [one["name"], one["version"], ", ".join(one["aliases"]), one["gate"], one["run"]] for one in data
-    ]
+    rows = [[one["name"], one["version"], ", ".join(one["aliases"]), one["gate"], one["run"]] for one in data]
     text = table(["model", "version", "alias", "gate", "run"], rows) if rows else "Nothing is registered yet."
     return Answer(data, text)
 
@@ -230,47 +228,6 @@ SAMPLE = (
 
 def _cells(sample: Sequence[dict[str, Any]]) -> list[list[Any]]:
     return [[row[name] for name in SAMPLE] for row in sample]
-
-
-def evaluate(arguments: Namespace) -> Answer:
-    """Compare the scores of a cutoff with what then happened."""
-    from serving import batch
-    from training.card import to_table
-    from training.evaluation import evaluate as judge
-
-    business = businesses.load(arguments.business)
-    run = batch.read_run(business, arguments.cutoff)
-    in_sample = run.trained_until > run.cutoff
-    facts = {
-        "business": business.business.name,
-        "cutoff": run.cutoff,
-        "models": list(run.models),
-        "trained_until": run.trained_until,
-        "in_sample": in_sample,
-        "questions": run.questions,
-    }
-    found = judge(business, arguments.cutoff, batch.read_scores(run), facts, progress())
-    lines = [
-        f"{found.customers:,} customers scored as of {run.cutoff} by {' and '.join(run.models)}.",
-        f"Left: {found.churn_realised:.1%} realised, {found.churn_predicted:.1%} predicted.",
-        *_values(found, business.business.currency),
-    ]
-    tables = [f"\n{kind}\n{to_table(card)}" for kind, card in found.cards.items()]
-    complaint = (
-        f"These models were trained until {run.trained_until} and have seen outcomes after {run.cutoff}: "
-        f"the figures flatter. Train with --until {run.cutoff} and score again."
-    )
-    data = {**asdict(found), "in_sample": in_sample}
-    return Answer(data, "\n".join([*lines, *tables]), complaint=complaint if in_sample else "")
-
-
-def _values(found: Any, currency: str) -> list[str]:
-    """Say how the total of the values compares, where there is a model of them."""
-    if found.value_predicted is None:
-        return []
-    off = f" ({found.value_predicted / found.value_realised - 1:+.1%})" if found.value_realised else ""
-    figures = f"{found.value_realised:,.0f} realised, {found.value_predicted:,.0f} predicted"
-    return [f"Value in {currency}: {figures}{off}."]
 
 
 def serve(arguments: Namespace) -> Answer:

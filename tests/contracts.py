@@ -45,11 +45,14 @@ discount_rate = 0.1
 """
 
 
-def club(folder: Path, n: int = 600, seed: int = 1, ends_from: int = OPENED) -> Business:
+def club(
+    folder: Path, n: int = 600, seed: int = 1, ends_from: int = OPENED, *, priced: bool = True
+) -> Business:
     """Write customers, their contracts and business.toml.
 
     They join on random days of two years and leave at a rate of their own: exp(-1.5) a year, more by exp(1.5)
-    with the dear plan and by exp(1) in the north.  Who left before ``ends_from`` is not on record.
+    with the dear plan and by exp(1) in the north.  Who left before ``ends_from`` is not on record;
+    without ``priced`` no price is mapped.
     """
     rng = np.random.default_rng(seed)
     north, dear = rng.random(n) < 0.5, rng.random(n) < 0.5
@@ -85,5 +88,6 @@ def club(folder: Path, n: int = 600, seed: int = 1, ends_from: int = OPENED) -> 
         ),
         folder / "subscriptions.parquet",
     )
-    (folder / "business.toml").write_text(TOML, encoding="utf-8")
+    text = TOML if priced else TOML.replace('price = "price"\n', "")
+    (folder / "business.toml").write_text(text, encoding="utf-8")
     return load(folder / "business.toml")

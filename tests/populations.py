@@ -14,8 +14,9 @@ from training import labels
 from training.artifact import FittedModel
 from training.examples import Examples
 from training.questions import ChurnQuestion, ValueQuestion
-from training.recipe import Recipe, recipe_of
+from training.recipe import Recipe
 from training.repeat_buying import RepeatBuying
+from training.workshop import recipe_of
 
 OPENED = parse_instant("2022-01-01")
 UNTIL = parse_instant("2023-07-01")
@@ -52,13 +53,13 @@ def live(rng: np.random.Generator, name: str) -> Customer:
 
 
 @cache
-def customers(n: int = 500, seed: int = 1) -> tuple[Customer, ...]:
+def customers(n: int = 600, seed: int = 1) -> tuple[Customer, ...]:
     rng = np.random.default_rng(seed)
     return tuple(live(rng, f"c{k}") for k in range(n))
 
 
 @cache
-def panel(cutoffs: tuple[int, ...] = CUTOFFS, n: int = 500) -> Panel:
+def panel(cutoffs: tuple[int, ...] = CUTOFFS, n: int = 600) -> Panel:
     """Those who had bought before each cutoff."""
     found = panel_of(FEATURES, bucket_of(customers(n)), np.array(cutoffs))
     return found.rows(~np.isnan(found.column("purchases_days_since_last")))

@@ -1,8 +1,28 @@
 """Repeat buyers whose rates and ends are known, and those of the public data."""
 
 import numpy as np
+import pytest
 
-from training.btyd import BgNbd, ParetoNbd
+from training.btyd import BgNbd, MbgCnbdK, MbgNbd, ParetoNbd
+
+FITTED = {"log_likelihood": 0.0, "n_customers": 0}
+SHOPS = [
+    BgNbd(0.5, 40.0, 0.8, 2.5, **FITTED),
+    MbgNbd(0.5, 40.0, 0.8, 2.5, **FITTED),
+    MbgNbd(3.0, 20.0, 1.0, 0.5, **FITTED),
+    MbgCnbdK(0.8, 20.0, 0.8, 2.5, k=2, **FITTED),
+    MbgCnbdK(3.0, 15.0, 1.5, 9.0, k=4, **FITTED),
+    ParetoNbd(0.55, 74.0, 0.6, 82.0, **FITTED),
+    ParetoNbd(1.5, 8.0, 1.0, 900.0, **FITTED),
+    ParetoNbd(2.5, 900.0, 0.4, 5.0, **FITTED),
+]
+
+
+def named(shop):
+    return f"{shop.kind} r={shop.r:g}"
+
+
+every_shop = pytest.mark.parametrize("shop", SHOPS, ids=named)
 
 
 def simulated(shop, n, *, seed, days=(250, 400), ahead=0.0):
@@ -14,7 +34,9 @@ def simulated(shop, n, *, seed, days=(250, 400), ahead=0.0):
     k, pareto, at_once = getattr(shop, "k", 1), isinstance(shop, ParetoNbd), not isinstance(shop, BgNbd)
     rate = rng.gamma(shop.r, 1 / shop.alpha, n)
     leaving = np.zeros(n) if pareto else rng.beta(shop.a, shop.b, n)
-    ends = rng.exponential(1 / rng.gamma(shop.s, 1 / shop.beta, n)) if pareto else np.full(n, np.inf)
+    ends = np.full(n, np.inf)
+    if pareto:  # a rate of leaving may be too small for a number
+        ends = rng.exponential(1 / np.maximum(rng.gamma(shop.s, 1 / shop.beta, n), 1e-300))
     T = rng.integers(*days, n).astype(float)
     now, x, t_x, later = np.zeros(n), np.zeros(n), np.zeros(n), []
     active = np.flatnonzero(rng.random(n) >= leaving) if at_once else np.arange(n)

@@ -25,6 +25,8 @@ from features.language import AnyFeature, FeatureSet, feature_from_dict
 from features.panel import Panel
 from training import boosting
 from training.attrition import AttritionModel
+from training.contract_attrition import ContractAttritionModel
+from training.contract_value import ContractValueModel
 from training.inputs import Inputs
 from training.lifetime_value import LifetimeValueModel
 from training.repeat_buying import RepeatBuying
@@ -33,7 +35,9 @@ FORMAT = 2
 MANIFEST = "manifest.json"
 _ESTIMATORS: dict[str, Any] = {
     "silence": AttritionModel,
+    "contract": ContractAttritionModel,
     "purchase-value": LifetimeValueModel,
+    "contract-value": ContractValueModel,
 }
 """Every estimator, by the name that stands in a manifest."""
 _GOLDEN_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -116,8 +120,7 @@ class FittedModel:
     def _answers(self, X: Numbers) -> list[Numbers]:
         if self.kind == "attrition":
             return [self.estimator.predict_proba(X)[:, 1]]
-        expected = self.estimator.predict(X)
-        return [expected, *self.estimator.interval_around(expected)]
+        return list(self.estimator.predict_with_interval(X))
 
     def with_golden(self, panel: Panel) -> "FittedModel":
         """Add golden rows: made-up customers at the quantiles of a panel, nobody in particular."""

@@ -1,7 +1,8 @@
 """Gradient boosting from a prior: the one place where XGBoost is called.
 
 A booster is grown from each row's own starting point (``base_margin``), so it learns what the prior gets
-wrong and nothing else.  Predictions go through numpy, row by row independent of each other.
+wrong and nothing else.  The inputs are binned once for all boosters of an estimator.  Predictions go through
+numpy, row by row independent of each other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +15,8 @@ import xgboost as xgb
 from sklearn.base import BaseEstimator
 
 from features.events import Numbers
-
-LEVEL_TRUST = 0.5
-"""How much of the level seen at past cutoffs is expected to last; the other half is season and chance."""
-
-HALF_TRUST = 1000
-"""Customers at a cutoff at which trees and prior are trusted alike; with fewer the prior leads.
-Measured on simulated shops of 300 to 1000 customers: without it, BG/NBD alone was better than the trees."""
+from training import ladder, levels
+from training.ladder import Rung
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,9 @@ class Boosted(BaseEstimator):  # type: ignore[misc]
     ----------
     prior_column : int or None
         Column of X with the prior; None: what the labels say on average is the prior.
+    level : float or None
+        Logarithm of the level, or shift of the logit, at which the prior is expected to stand when it is
+        asked, see `training.levels`; None: half of the mean of those at the training cutoffs.
     rounds, max_depth, learning_rate, min_child_weight, reg_lambda, subsample, colsample_bytree, max_bin
         How the boosters are grown, see `Growth`.
     random_state : int
@@ -60,6 +59,7 @@ class Boosted(BaseEstimator):  # type: ignore[misc]
         self,
         *,
         prior_column: int | None = None,
+        level: float | None = None,
         rounds: int = 150,
         max_depth: int = 3,
         learning_rate: float = 0.05,
@@ -72,6 +72,7 @@ class Boosted(BaseEstimator):  # type: ignore[misc]
         n_jobs: int = 1,
     ) -> None:
         self.prior_column = prior_column
+        self.level = level
         self.rounds = rounds
         self.max_depth = max_depth
         self.learning_rate = learning_rate
@@ -89,46 +90,59 @@ class Boosted(BaseEstimator):  # type: ignore[misc]
         return replace(chosen, max_depth=chosen.max_depth + deeper)
 
     def lasting(self, shifts: Sequence[float]) -> float:
-        """Return the part of the prior's past shifts that is expected to last."""
-        return float(np.mean(shifts)) * (LEVEL_TRUST if self.prior_column is not None else 1.0)
+        """Return the level to expect: the one that was given, or what lasts of the prior's past shifts."""
+        return float(self.share_that_lasts * np.mean(shifts)) if self.level is None else float(self.level)
 
-    def trust_in_trees(self, groups: Sequence[npt.NDArray[np.int64]]) -> float:
-        """Weight of the trees against the prior, 0 to 1: it grows with the customers they have seen."""
-        if self.prior_column is None:
-            return 1.0
+    @property
+    def share_that_lasts(self) -> float:
+        """How much of the mean of past shifts is expected to last; all of it where there is no prior."""
+        return 1.0 if self.prior_column is None else levels.LASTING
+
+    def climb(self, groups: Sequence[npt.NDArray[np.int64]]) -> float:
+        """Settle the rung of the ladder; return the weight of the trees against the prior, 0 to 1."""
         customers = max(len(rows) for rows in groups)
-        return customers / (customers + HALF_TRUST)
+        if self.prior_column is None:
+            self.rung_ = Rung("whole recipe", "There is no prior to lean on: the trees answer alone.")
+            return 1.0
+        self.rung_ = ladder.rung(customers)
+        return ladder.trust_in_trees(customers)
 
 
-def grow(
-    X: Numbers, y: Numbers, start: Numbers, growth: Growth, objective: Mapping[str, Any], seed: int, jobs: int
-) -> xgb.Booster:
-    """Grow a booster from the starting point of each row.
+class Ground:
+    """Inputs that are binned once, for boosters that learn different things from the same rows.
 
     Parameters
     ----------
-    X : float64 array (n_rows, n_inputs)
+    X : array (n_rows, n_inputs)
         Inputs; NaN is missing.
-    y : float64 array (n_rows,)
-        Labels.
-    start : float64 array (n_rows,)
-        Starting point on the scale of the objective's link.
-    growth : Growth
-        Size and shrinkage.
-    objective : mapping
-        XGBoost's objective and its parameters.
+    max_bin : int
+        Bins of an input.
     seed, jobs : int
         Same seed, same bytes, whatever the number of threads.
-
-    Returns
-    -------
-    xgboost.Booster
     """
-    data = xgb.QuantileDMatrix(
-        np.asarray(X, np.float32), y, base_margin=start, max_bin=growth.max_bin, nthread=jobs
-    )
-    settings = {**growth.parameters(), **objective, "seed": seed, "nthread": jobs, "verbosity": 0}
-    return xgb.train(settings, data, growth.rounds)
+
+    def __init__(self, X: Numbers, max_bin: int, seed: int, jobs: int) -> None:
+        self._data = xgb.QuantileDMatrix(np.asarray(X, np.float32), max_bin=max_bin, nthread=jobs)
+        self._seed, self._jobs = seed, jobs
+
+    def grow(self, y: Numbers, start: Numbers, growth: Growth, objective: Mapping[str, Any]) -> xgb.Booster:
+        """Grow a booster from the starting point of each row.
+
+        Parameters
+        ----------
+        y : float64 array (n_rows,)
+            Labels.
+        start : float64 array (n_rows,)
+            Starting point on the scale of the objective's link.
+        growth : Growth
+            Size and shrinkage.
+        objective : mapping
+            XGBoost's objective and its parameters.
+        """
+        self._data.set_label(y)
+        self._data.set_base_margin(start)
+        settings = {**growth.parameters(), **objective, "seed": self._seed, "nthread": self._jobs}
+        return xgb.train({**settings, "verbosity": 0}, self._data, growth.rounds)
 
 
 def margins(booster: xgb.Booster, X: Numbers, start: Numbers) -> Numbers:
@@ -141,6 +155,14 @@ def margins(booster: xgb.Booster, X: Numbers, start: Numbers) -> Numbers:
         base_margin=np.ascontiguousarray(start, np.float32),
     )
     return np.asarray(found, np.float64)
+
+
+def contributions(booster: xgb.Booster, X: Numbers) -> Numbers:
+    """Share of each input in the trees' sum, and last their mean (TreeSHAP); shape (n_rows, n_inputs + 1)."""
+    if not len(X):
+        return np.empty((0, X.shape[1] + 1))
+    data = xgb.DMatrix(np.ascontiguousarray(X, np.float32), base_margin=np.zeros(len(X)))
+    return np.asarray(booster.predict(data, pred_contribs=True), np.float64)
 
 
 def to_bytes(booster: xgb.Booster) -> bytes:

@@ -11,16 +11,16 @@ import pyarrow as pa
 
 from features.business import Business
 from features.errors import ContractMismatch, QuestionError
-from features.events import Numbers
 from features.store import Store
 from features.windows import parse_duration, to_text
 from training import card
 from training.artifact import output_names
 from training.card import Evidence
 from training.examples import Examples, assemble
-from training.questions import ExitQuestion, Question, ValueQuestion, kinds_of, with_horizon
-from training.repeat_buying import RepeatBuying, has_bought
-from training.workshop import needed_features, questions_of
+from training.questions import Question, kinds_of, with_horizon
+from training.recipe import Recipe
+from training.segments import segments
+from training.workshop import needed_features, priors_of, questions_of, recipes_of
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ def evaluate(
         )
     features = needed_features(store, questions)
     examples = assemble(store, features, questions, [cutoff], store.observed_until, progress)
-    found = {question.name: _evidence(question, examples, scores) for question in questions}
+    made = recipes_of(questions, priors_of(questions, examples.panel), examples.panel, seed=0)
+    found = {one.kind: _evidence(one, examples, scores) for one in made}
     cards = {
         question.name: card.write(found[question.name], {**facts, "asks": question.asks}, seed=0)
         for question in questions
@@ -128,25 +129,20 @@ def _positions(
     return np.array([scored.get(ids[customer], -1) for customer in examples.panel.customers], np.int64)
 
 
-def _evidence(question: Question, examples: Examples, scores: pa.Table) -> Evidence:
+def _evidence(made: Recipe, examples: Examples, scores: pa.Table) -> Evidence:
     """Put the scores beside what happened to the same customers, and what simple models would have said."""
-    columns = [scores[name].to_numpy() for name in output_names(question.name)]
+    columns = [scores[name].to_numpy() for name in output_names(made.kind)]
     order = _positions(examples, ~np.isnan(columns[0].astype(np.float64)), scores)
     said = [column[order[order >= 0]] for column in columns]
     kept = examples.rows(order >= 0)
-    realised, customers = kept.answers[question.name], kept.panel.customers
-    rivals = _rivals(question, examples, kept)
-    return Evidence(question.name, realised, customers, said[0], rivals, *said[1:])
-
-
-def _rivals(question: Question, examples: Examples, kept: Examples) -> dict[str, Numbers]:
-    """Return what simple models say of the rows that were scored."""
-    if isinstance(question, ExitQuestion):
-        rate = float(kept.answers[question.name].mean())
-        return {"attrition_rate": np.full(len(kept.panel), rate)}
-    prior = RepeatBuying.fit(examples.panel.rows(has_bought(examples.panel)))
-    gap, horizon = question.gap.days, question.horizon.days
-    if isinstance(question, ValueQuestion):
-        amount = prior.amount(kept.panel, gap, horizon)
-        return {"bg_nbd_gamma_gamma": amount * question.scale(question.margin_on(kept.panel))}
-    return {"bg_nbd": prior.silence(kept.panel, gap, horizon)}
+    low, high = said[1:] or (None, None)
+    return Evidence(
+        made.kind,
+        made.realised(kept),
+        kept.panel.customers,
+        said[0],
+        made.untrained(kept),
+        low,
+        high,
+        segments(kept.panel),
+    )

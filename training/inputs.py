@@ -20,9 +20,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from features.contract import SUBSCRIPTIONS
 from features.errors import ContractMismatch, did_you_mean
 from features.events import Numbers
-from features.language import Aggregate, AnyFeature, Derived, FeatureSet
+from features.kernel import days_of
+from features.language import Aggregate, AnyFeature, Derived, FeatureSet, latest
 from features.panel import Panel
 from features.transactions import REPEAT_FEATURES
 from training.repeat_buying import RepeatBuying, histories
@@ -30,13 +32,18 @@ from training.repeat_buying import RepeatBuying, histories
 PRIOR_CHURN, PRIOR_VALUE = 0, 1
 """Positions of the prior's two columns in `RhythmInputs`."""
 
+DAILY_MARGIN = 0
+"""Position of the margin a day in `ContractInputs`."""
+
 MOST_LEVELS = 20
 FEWEST_ROWS = 10, 50
 """Rows that a level of a category needs: a fiftieth of all, within these bounds."""
 
 _LONGEST_DAYS = 365.0
+_MONTH_DAYS = 365.25 / 12
 
 _DAYS, _TENURE, _SINCE, _AMOUNT = REPEAT_FEATURES.names
+_PRICE, _PERIOD = (latest(SUBSCRIPTIONS[column]).name for column in ("price", "billing_period"))
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,49 @@ class PlainInputs(Inputs):
 
 
 @dataclass(frozen=True)
+class ContractInputs(PlainInputs):
+    """The margin a day at today's price, then the features as they are.
+
+    Attributes
+    ----------
+    margin : float
+        What one minor unit of price is worth as margin in currency units.
+    """
+
+    form: ClassVar[str] = "contract"
+
+    margin: float
+
+    @classmethod
+    def priced(cls, panel: Panel, margin: float) -> Self:
+        """Choose the levels that are frequent enough in a training panel, and what says anything."""
+        return cls(panel.features, _frequent_levels(panel), _unvarying(panel), margin)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, shape (n_inputs,)."""
+        return ("margin_per_day", *super().names)
+
+    def encode(self, panel: Panel, prior: RepeatBuying | None = None) -> Numbers:
+        """Make the inputs of every row, shape (n_rows, n_inputs); there is no prior to look at."""
+        return np.column_stack([daily_price(panel) * self.margin, super().encode(panel, prior)])
+
+
+def daily_price(panel: Panel) -> Numbers:
+    """Price of the newest contract a day, in minor units, shape (n_rows,).
+
+    A price is for a billing period, a month where that is not said or understood.  NaN without a price.
+    """
+    lengths = np.full(len(panel), _MONTH_DAYS)
+    if _PERIOD in panel.levels:
+        codes = panel.column(_PERIOD)
+        known = np.array([*(days_of(level) for level in panel.levels[_PERIOD]), np.nan])
+        found = known[np.where(np.isnan(codes), len(known) - 1, codes).astype(np.int64)]
+        lengths = np.where(np.isnan(found), _MONTH_DAYS, found)
+    return np.asarray(panel.column(_PRICE) / lengths)
+
+
+@dataclass(frozen=True)
 class RhythmInputs(Inputs):
     """The prior, and the history in proportion to itself.
 
@@ -182,7 +232,7 @@ class RhythmInputs(Inputs):
         return np.column_stack(columns + self._indicators(panel))
 
 
-FORMS: dict[str, Any] = {form.form: form for form in (PlainInputs, RhythmInputs)}
+FORMS: dict[str, Any] = {form.form: form for form in (PlainInputs, ContractInputs, RhythmInputs)}
 """Every way to make inputs, by the name that stands in a manifest."""
 
 
@@ -259,6 +309,22 @@ def _ratio(part: Numbers, whole: Numbers) -> Numbers:
     return quotient
 
 
+_WINDOWS = (7, 30, 90, 180, 365)
+"""Days of the windows in which the catalogue counts purchases."""
+
+
+def _fading(panel: Panel, days: float) -> Numbers:
+    """Purchases of a year, each counted less the longer ago: by 1/e in so many days."""
+    total, inner, start = np.zeros(len(panel)), np.zeros(len(panel)), 0
+    for window in _WINDOWS:
+        name = f"purchases_count_{window}d"
+        if name in panel.features.names:
+            counted = panel.column(name)
+            total += (counted - inner) * np.exp(-(start + window) / 2 / days)
+            inner, start = counted, window
+    return total
+
+
 _RHYTHM: dict[str, Callable[[Panel], Numbers]] = {
     "tenure_to_a_year": lambda panel: np.minimum(panel.column(_TENURE), _LONGEST_DAYS),
     "days_since_last_to_a_year": lambda panel: np.minimum(panel.column(_SINCE), _LONGEST_DAYS),
@@ -266,5 +332,8 @@ _RHYTHM: dict[str, Callable[[Panel], Numbers]] = {
     "days_since_last_per_tenure": lambda panel: _ratio(panel.column(_SINCE), panel.column(_TENURE)),
     "purchase_days_per_tenure": lambda panel: _ratio(panel.column(_DAYS) - 1, panel.column(_TENURE)),
     "amount_per_purchase_day": lambda panel: panel.column(_AMOUNT) / panel.column(_DAYS),
+    "purchase_days": lambda panel: panel.column(_DAYS),
+    "purchases_fading_in_30d": lambda panel: _fading(panel, 30.0),
+    "purchases_fading_in_90d": lambda panel: _fading(panel, 90.0),
 }
 """The rhythm of a customer in proportion to itself."""

@@ -15,6 +15,13 @@ Floats = NDArray[np.float64]
 # Fewer resamples with a defined figure than this say that it rests on next to nobody.
 _ENOUGH_DEFINED = 0.95
 
+_MOST_BUNDLES = 10_000
+"""More customers than twice this are drawn in so many bundles.
+
+Bundles are independent and alike as customers are; the width of the interval of a mean then has a relative
+error of 1 / sqrt(2 x bundles), 0.7 %, far below that of 500 draws.
+"""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -80,6 +87,25 @@ def resample(n_rows: int, groups: ArrayLike | None, resamples: int, seed: int) -
         yield order[_drawn_rows(generator, first, size)]
 
 
+def draw_weights(
+    n_rows: int, groups: ArrayLike | None, resamples: int, seed: int
+) -> Iterator[NDArray[np.int64]]:
+    """Draw the same as `resample`, and yield how often each row is drawn.
+
+    A figure that is made from counts needs no rows to be copied and nothing to be sorted again.
+
+    Examples
+    --------
+    >>> [weights.sum() for weights in draw_weights(3, None, 2, seed=1)]
+    [np.int64(3), np.int64(3)]
+    """
+    customer, n_customers = _customers_of_rows(n_rows, groups)
+    generator = np.random.default_rng(seed)
+    for _ in range(resamples):
+        drawn = np.bincount(generator.integers(n_customers, size=n_customers), minlength=n_customers)
+        yield drawn[customer]
+
+
 def paired_difference(
     loss_a: ArrayLike,
     loss_b: ArrayLike,
@@ -110,12 +136,15 @@ def paired_difference(
     True
     """
     difference = np.asarray(loss_a, dtype=np.float64) - np.asarray(loss_b, dtype=np.float64)
-    order, first, size = _rows_of_customers(len(difference), groups)
-    totals = np.add.reduceat(difference[order], first)
+    customer, n_customers = _customers_of_rows(len(difference), groups)
     figures = np.empty(_checked(resamples, level))
     generator = np.random.default_rng(seed)
+    if n_customers > 2 * _MOST_BUNDLES:
+        customer = (generator.permutation(n_customers) % _MOST_BUNDLES)[customer]
+        n_customers = _MOST_BUNDLES
+    totals, size = np.bincount(customer, weights=difference), np.bincount(customer)
     for i in range(resamples):
-        drawn = generator.integers(len(first), size=len(first))
+        drawn = generator.integers(n_customers, size=n_customers)
         figures[i] = totals[drawn].sum() / size[drawn].sum()
     return percentiles(float(totals.sum() / size.sum()), figures, level)
 
@@ -130,16 +159,21 @@ def _rows_of_customers(
     n_rows: int, groups: ArrayLike | None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Rows with those of a customer side by side; for each customer the first of them and how many."""
+    customer, _ = _customers_of_rows(n_rows, groups)
+    size = np.bincount(customer)
+    return np.argsort(customer, kind="stable"), np.cumsum(size) - size, size
+
+
+def _customers_of_rows(n_rows: int, groups: ArrayLike | None) -> tuple[NDArray[np.intp], int]:
+    """Number the customers from 0: that of every row, and how many there are."""
     if not n_rows:
         raise ValueError("Expected at least one row.")
     if groups is None:
-        rows = np.arange(n_rows)
-        return rows, rows, np.ones(n_rows, dtype=np.intp)
-    _, customer = np.unique(np.asarray(groups), return_inverse=True)
+        return np.arange(n_rows), n_rows
+    found, customer = np.unique(np.asarray(groups), return_inverse=True)
     if customer.shape != (n_rows,):
         raise ValueError("groups must name the customer of every row.")
-    size = np.bincount(customer)
-    return np.argsort(customer, kind="stable"), np.cumsum(size) - size, size
+    return customer, len(found)
 
 
 def _drawn_rows(

@@ -9,10 +9,11 @@ from features.errors import ContractMismatch, QualityRefused, QuestionError, did
 from features.store import Store
 from features.windows import parse_instant
 from training import KINDS, artifact, leakage
+from training.artifact import FittedModel
 from training.judging import judge
 from training.registration import Trained, register
 from training.tracking import Tracking
-from training.workshop import Progress, Settings, set_up
+from training.workshop import Progress, Settings, Workshop, set_up
 
 __all__ = ["Progress", "Settings", "Trained", "again", "differing", "refuse", "train"]
 
@@ -43,9 +44,14 @@ def train(business: Business, settings: Settings, progress: Progress) -> list[Tr
         if kind not in KINDS:
             raise QuestionError(f"There is no model {kind!r}. {did_you_mean(kind, KINDS)}")
     shop = set_up(business, settings, progress)
-    judged = [judge(shop, made, progress) for made in shop.recipes()]
+    judged = [judge(shop, made, _champion(shop, made.kind), progress) for made in shop.recipes()]
     with shop.tracking.run("train"):
         return [register(shop, one, progress) for one in judged]
+
+
+def _champion(shop: Workshop, kind: str) -> FittedModel | None:
+    version = shop.tracking.champion(kind)
+    return artifact.load(shop.tracking.folder(version)) if version else None
 
 
 def again(business: Business, run_id: str, settings: Settings) -> Settings:

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from features.windows import to_text
 from training import artifact, card, gate, leakage, recipe, search
 from training.artifact import FittedModel
+from training.card.evidence import CHAMPION
+from training.cutoffs import Split
 from training.examples import Examples
+from training.gate import FeatureChange
 from training.questions import own_table
 from training.recipe import Fit, Recipe
 from training.workshop import Progress, Workshop
@@ -28,26 +29,43 @@ class Judged:
     suspicions: tuple[leakage.Suspicion, ...]
 
 
-def judge(shop: Workshop, made: Recipe, progress: Progress) -> Judged:
-    """Search, fit to the training cutoffs and judge on the holdout."""
+def judge(shop: Workshop, made: Recipe, champion: FittedModel | None, progress: Progress) -> Judged:
+    """Search, fit to the training cutoffs and judge on the holdout, beside the champion if there is one."""
     training, holdout = recipe.split(shop.examples, shop.plan)
-    training, holdout = made.eligible(training), made.eligible(holdout)
+    training = made.known_before(made.eligible(training), _unseen_from(shop))
+    holdout = made.eligible(holdout)
     parameters, trials = _search(shop, made, training)
     progress(f"fit {made.kind}", 0, 1)
     fit = made.fit(training, parameters)
-    champion = _champion(shop, made.kind)
     rivals = {}
     if champion is not None:
-        rivals[gate.CHAMPION] = _champion_predictions(shop, made, champion, training, holdout)
+        rivals[CHAMPION] = _champion_predictions(shop, made, champion, training, holdout)
     found = recipe.evidence(fit, training, holdout, rivals)
-    fresher = champion is not None and (
-        champion.facts["trained_until"] < to_text(shop.until)
-        or champion.features.contract != shop.examples.panel.features.contract
-    )
     progress(f"fit {made.kind}", 1, 1)
     suspects = _suspicions(shop, made)
-    verdict = gate.judge(found, fresher=fresher, seed=shop.settings.seed, suspicions=suspects)
+    verdict = gate.judge(
+        found,
+        fresher=champion is not None and _is_fresher(shop, fit, champion),
+        seed=shop.settings.seed,
+        suspicions=suspects,
+        features=None if champion is None else FeatureChange.between(champion.features, fit.inputs.features),
+        rests_on=made.rests_on(fit.estimator),
+    )
     return Judged(fit, found, verdict, parameters, trials, suspects)
+
+
+def _is_fresher(shop: Workshop, fit: Fit, champion: FittedModel) -> bool:
+    """Whether the challenger has more to go by: newer facts, other features, another estimator."""
+    return (
+        champion.facts["trained_until"] < to_text(shop.until)
+        or champion.features.contract != fit.inputs.features.contract
+        or type(champion.estimator) is not type(fit.estimator)
+    )
+
+
+def _unseen_from(shop: Workshop) -> int:
+    """From when on the fit that is judged may know nothing."""
+    return min(shop.plan.holdout) if shop.plan.split is Split.TIME else shop.until
 
 
 def _suspicions(shop: Workshop, made: Recipe) -> tuple[leakage.Suspicion, ...]:
@@ -56,11 +74,8 @@ def _suspicions(shop: Workshop, made: Recipe) -> tuple[leakage.Suspicion, ...]:
     What is written as of today tells the most about the outcome that is nearest to today.
     """
     rows = made.eligible(shop.examples.at(shop.plan.refit[-1:]))
-    answers = rows.answers[made.kind]
-    # Who brings less than most stands for who leaves.
-    left = answers > 0 if made.kind == "attrition" else answers <= np.median(answers)
     own, trusted = own_table(made.question, shop.business), shop.business.quality.trusted
-    return leakage.suspicions(rows.panel, left.astype(np.float64), own, trusted)
+    return leakage.suspicions(rows.panel, made.gone(rows), own, trusted)
 
 
 def _search(
@@ -76,11 +91,6 @@ def _search(
     settings = shop.settings
     best = search.search(task, settings.trials, settings.seed, trials.append, show=settings.show)
     return best, tuple(trials)
-
-
-def _champion(shop: Workshop, kind: str) -> FittedModel | None:
-    version = shop.tracking.champion(kind)
-    return artifact.load(shop.tracking.folder(version)) if version else None
 
 
 def _champion_predictions(

@@ -14,7 +14,14 @@ from features.events import Bucket, Events, Instants, Numbers
 from features.language import FeatureSet, days_since_first
 from features.transactions import PURCHASES
 from features.windows import MICROSECONDS_PER_DAY
-from training.questions import ChurnQuestion, ExitQuestion, Question, ValueQuestion
+from training.questions import (
+    PERIODS,
+    ChurnQuestion,
+    ContractValueQuestion,
+    ExitQuestion,
+    Question,
+    ValueQuestion,
+)
 
 _FIRST = FeatureSet(days_since_first(PURCHASES))
 
@@ -36,7 +43,8 @@ def outcomes(question: Question, bucket: Bucket, cutoffs: Instants, until: int) 
     Returns
     -------
     float64 array (n_cutoffs * n_customers,)
-        Cutoffs outermost.  Churn: 1 left, 0 stayed.  Value: discounted margin in currency units.
+        Cutoffs outermost.  Churn: 1 left, 0 stayed.  Value: discounted margin in currency units; of
+        contracts, what `left_by` returns.
 
     Raises
     ------
@@ -51,9 +59,30 @@ def outcomes(question: Question, bucket: Bucket, cutoffs: Instants, until: int) 
         return np.asarray(bought == 0, np.float64)
     if isinstance(question, ExitQuestion):
         return _left(question, _look_ahead(question.outcome, bucket, ends, until))
+    if isinstance(question, ContractValueQuestion):
+        return left_by(question, bucket, cutoffs, until)
     if isinstance(question, ValueQuestion):
         return _margin(question, _look_ahead(question.outcome, bucket, ends, until))
     raise TypeError(f"no outcome is defined for {type(question).__name__}")
+
+
+def left_by(question: ContractValueQuestion, bucket: Bucket, cutoffs: Instants, until: int) -> Numbers:
+    """Tell by the end of which period every customer of a bucket had left.
+
+    Returns
+    -------
+    float64 array (n_cutoffs * n_customers, PERIODS)
+        Cutoffs outermost.  1 from the period in which the customer first left, 0 before; NaN where a period
+        was not over at ``until``.
+    """
+    left = np.full((len(cutoffs), len(bucket), PERIODS), np.nan)
+    for period in range(PERIODS):
+        asked = question.until_period(period + 1)
+        over = cutoffs + asked.span <= until
+        if over.any():
+            found = _left(asked, _look_ahead(asked.outcome, bucket, cutoffs[over] + asked.span, until))
+            left[over, :, period] = found.reshape(-1, len(bucket))
+    return np.maximum.accumulate(left, axis=2).reshape(-1, PERIODS)
 
 
 def silences(bucket: Bucket, starts: Instants, until: int) -> Numbers:

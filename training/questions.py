@@ -5,7 +5,7 @@ same language but read from the outcome window ``[cutoff + gap, cutoff + gap + h
 `training.labels` may open.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,10 @@ from features.transactions import COSTED, LINES, PURCHASES
 from features.windows import Duration
 
 _LEAST_MARGIN = 0.01
+_MONTH_DAYS = 30.0
+
+PERIODS = 12
+"""Periods over which it is learnt when customers under contract leave."""
 
 CONTRACTS = EventSource("subscriptions", at="started_at").named("contracts")
 ENDED_CONTRACTS = EventSource("subscriptions", at="ended_at").named("ended_contracts")
@@ -177,6 +181,54 @@ class ValueQuestion(Question):
         return float((1 + self.discount_rate) ** (-middle_days / 365))
 
 
+@dataclass(frozen=True)
+class ContractValueQuestion(Question):
+    """Discounted margin of a contract in the outcome window, in currency units.
+
+    While a customer stays, the contract brings the margin on the price that was known at the cutoff: what it
+    will cost later is not asked.  So it is asked when they leave, in periods of equal length.
+
+    Attributes
+    ----------
+    churn : ExitQuestion
+        Who leaves.
+    margin, discount_rate : float
+        Shares of the price, and of the money a year later.
+    minor_units : int
+        In one unit of the currency.
+    """
+
+    churn: ExitQuestion
+    margin: float
+    discount_rate: float
+    minor_units: int
+
+    @property
+    def n_periods(self) -> int:
+        """Periods in the horizon, about a month each."""
+        return max(1, round(self.horizon.days / _MONTH_DAYS))
+
+    @property
+    def period_days(self) -> float:
+        """Length of a period."""
+        return self.horizon.days / self.n_periods
+
+    @property
+    def outcome(self) -> FeatureSet:
+        """What tells that somebody has left."""
+        return self.churn.outcome
+
+    def until_period(self, period: int) -> ExitQuestion:
+        """Ask who leaves in the first periods, shape of the question unchanged."""
+        length = Duration(round(self.horizon.microseconds * period / self.n_periods))
+        return replace(self.churn, horizon=length)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The question with its money and who leaves."""
+        money = {name: getattr(self, name) for name in ("margin", "discount_rate", "minor_units")}
+        return {**super().to_dict(), **money, "churn": self.churn.to_dict()}
+
+
 def with_horizon(business: Business, horizon: Duration) -> Business:
     """Return the same business asking about churn over another horizon."""
     return business.model_copy(update={"churn": business.churn.model_copy(update={"horizon": horizon})})
@@ -260,9 +312,27 @@ def own_table(question: Question, business: Business) -> str:
 def kinds_of(business: Business) -> tuple[str, ...]:
     """Return the kinds of model that a business can have, in the order in which they are trained.
 
-    What a customer will spend is learnt from purchases; without them there is no lifetime value.
+    What a customer is worth is learnt from purchases, or from the prices of contracts that may end.
     """
-    return ("attrition", "lifetime-value") if "purchases" in business.tables else ("attrition",)
+    priced = business.churn.kind == "exit" and "price" in business.columns_of("subscriptions")
+    valued = "purchases" in business.tables or priced
+    return ("attrition", "lifetime-value") if valued else ("attrition",)
+
+
+def contract_value_question(business: Business, churn: ExitQuestion) -> ContractValueQuestion:
+    """Return the lifetime-value question of a business that lives on contracts, for its first horizon."""
+    horizon, value = business.value.horizons[0], business.value
+    return ContractValueQuestion(
+        "lifetime-value",
+        f"What margin will a contract bring in {horizon} at today's price, while the customer stays?",
+        churn.eligible,
+        horizon,
+        business.churn.gap,
+        churn,
+        value.margin,
+        value.discount_rate,
+        10**business.minor_digits,
+    )
 
 
 def value_question(business: Business, *, has_cost: bool) -> ValueQuestion:

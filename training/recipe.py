@@ -7,22 +7,23 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 from features.errors import QuestionError
 from features.events import Numbers
 from features.panel import Panel
 from features.transactions import REPEAT_FEATURES
-from training.attrition import AttritionModel
-from training.attrition import AttritionModel as ContractAttritionModel  # TEMPORARY
-from training.baselines import RecencyRule
 from training.card import Evidence
 from training.cutoffs import CutoffPlan, Split
 from training.examples import Examples
-from training.inputs import PRIOR_CHURN, PRIOR_VALUE, Inputs, PlainInputs, RhythmInputs
-from training.lifetime_value import LifetimeValueModel
-from training.questions import TENURE, ChurnQuestion, ExitQuestion, Question, ValueQuestion
+from training.inputs import (
+    Inputs,
+    RhythmInputs,
+)
+from training.questions import (
+    Question,
+)
 from training.repeat_buying import RepeatBuying
+from training.segments import segments
 
 FEWEST_CUSTOMERS, FEWEST_OF_EACH = 100, 20
 N_THREADS = 2
@@ -30,6 +31,7 @@ HOLDOUT_PART = 4
 """Where customers are split, one in so many is kept from the fit."""
 
 _SINCE_LAST = REPEAT_FEATURES.names[2]
+_RFM = [_SINCE_LAST, REPEAT_FEATURES.names[0], REPEAT_FEATURES.names[3]]
 
 
 @dataclass(frozen=True)
@@ -87,18 +89,55 @@ class Recipe:
             Too few customers, or too few of either outcome.
         """
         rows = self.eligible(examples)
-        y = rows.answers[self.kind]
-        _check_enough(self.question, rows, y)
+        _check_enough(self.question, rows, self.outcomes(rows))
         inputs = self.inputs(rows.panel)
         X = self.encode(inputs, rows.panel)
-        return Fit(self, inputs, self.make(**parameters).fit(X, y, rows.panel.cutoffs))
+        return Fit(self, inputs, self.teach(self.make(**parameters), X, rows))
+
+    def teach(self, estimator: Any, X: Numbers, rows: Examples) -> Any:
+        """Fit an estimator to rows of several cutoffs."""
+        return estimator.fit(X, rows.answers[self.kind], rows.panel.cutoffs)
+
+    def outcomes(self, rows: Examples) -> Numbers:
+        """Return the answer of each row as one number, above zero where there is something to learn from."""
+        return rows.answers[self.kind]
+
+    def realised(self, rows: Examples) -> Numbers:
+        """Return what a prediction is compared with, shape (n_rows,)."""
+        return rows.answers[self.kind]
+
+    def gone(self, rows: Examples) -> Numbers:
+        """Return 1 for who left, 0 for who stayed: what a column that knows the outcome would tell."""
+        return np.asarray(rows.answers[self.kind] > 0, np.float64)
+
+    def known_before(self, examples: Examples, instant: int) -> Examples:
+        """Leave out of the answers what happened at an instant or later."""
+        del instant
+        return examples
 
     def predict(self, estimator: Any, X: Numbers) -> Numbers:
         """Probability of leaving, or expected value, of every row, shape (n_rows,)."""
         raise NotImplementedError
 
+    def keep_measured(self, estimator: Any, judged: Any) -> None:
+        """Give an estimator what the holdout measured of the one that was judged by it."""
+
+    def values(self, X: Numbers) -> Numbers | None:
+        """Return what each customer is worth who stays, where the inputs say it, shape (n_rows,)."""
+        del X
+        return None
+
+    def rests_on(self, estimator: Any) -> tuple[str, ...]:
+        """Return the baselines that an estimator is by design: with few customers the prior answers alone."""
+        del estimator
+        return ()
+
     def baselines(self, X: Numbers, training: Examples, holdout: Examples) -> dict[str, Numbers]:
         """Return what simple rules that know the training rows say of the holdout, each (n_rows,)."""
+        raise NotImplementedError
+
+    def untrained(self, rows: Examples) -> dict[str, Numbers]:
+        """Return what models without training say of rows of one cutoff, the best known first."""
         raise NotImplementedError
 
     def interval(
@@ -107,95 +146,6 @@ class Recipe:
         """Return the interval of every holdout row, where the kind has one."""
         del estimator, X, y, customers
         return None, None
-
-
-class SilenceRecipe(Recipe):
-    """Attrition of those who may buy or not: boosting from the chance of silence."""
-
-    def make(self, **parameters: Any) -> Any:
-        """Make an unfitted estimator."""
-        settings = {"random_state": self.seed, "n_jobs": N_THREADS, **parameters}
-        return AttritionModel(prior_column=PRIOR_CHURN, **settings)
-
-    def predict(self, estimator: Any, X: Numbers) -> Numbers:
-        """Probability of leaving, shape (n_rows,)."""
-        return np.asarray(estimator.predict_proba(X)[:, 1])
-
-    def baselines(self, X: Numbers, training: Examples, holdout: Examples) -> dict[str, Numbers]:
-        """BG/NBD alone, and the rule that the longest silent have left."""
-        return {
-            "bg_nbd": expit(X[:, PRIOR_CHURN]),
-            "recency_rule": self._rule(training, holdout, _SINCE_LAST, 1),
-        }
-
-    def _rule(self, training: Examples, holdout: Examples, feature: str, rising: int) -> Numbers:
-        """Churn rate by one feature, rising (1) or falling (-1) with it."""
-        seen = rising * training.panel.column(feature)[:, None]
-        rule = RecencyRule().fit(seen, training.answers[self.kind])
-        return np.asarray(rule.predict_proba(rising * holdout.panel.column(feature)[:, None])[:, 1])
-
-
-class ContractRecipe(SilenceRecipe):
-    """Attrition of those under contract: a stack of learners on the features as they are."""
-
-    def make(self, **parameters: Any) -> Any:
-        """Make an unfitted estimator."""
-        return ContractAttritionModel(**{"random_state": self.seed, "n_jobs": N_THREADS, **parameters})
-
-    def inputs(self, panel: Panel) -> Inputs:
-        """Learn the inputs from a training panel."""
-        return PlainInputs.learn(panel)
-
-    def baselines(self, X: Numbers, training: Examples, holdout: Examples) -> dict[str, Numbers]:
-        """Return the attrition rate, and the rule that who has stayed longest stays."""
-        del X
-        rate = training.answers[self.kind].mean()
-        found = {"attrition_rate": np.full(len(holdout.panel), rate)}
-        if TENURE in holdout.panel.features.names:
-            found["tenure_rule"] = self._rule(training, holdout, TENURE, -1)
-        return found
-
-
-class ValueRecipe(Recipe):
-    """Lifetime value of those who may buy or not: boosting from the expected value."""
-
-    def make(self, **parameters: Any) -> Any:
-        """Make an unfitted estimator."""
-        settings = {"random_state": self.seed, "n_jobs": N_THREADS, **parameters}
-        return LifetimeValueModel(prior_column=PRIOR_VALUE, **settings)
-
-    def predict(self, estimator: Any, X: Numbers) -> Numbers:
-        """Return the expected value, shape (n_rows,)."""
-        return np.asarray(estimator.predict(X))
-
-    def baselines(self, X: Numbers, training: Examples, holdout: Examples) -> dict[str, Numbers]:
-        """BG/NBD and Gamma-Gamma alone."""
-        del training, holdout
-        return {"bg_nbd_gamma_gamma": X[:, PRIOR_VALUE]}
-
-    def interval(
-        self, estimator: Any, X: Numbers, y: Numbers, customers: npt.NDArray[np.int64]
-    ) -> tuple[Numbers, Numbers] | tuple[None, None]:
-        """Interval of each half of the customers by the other half; the estimator keeps that of all."""
-        low, high = np.empty(len(y)), np.empty(len(y))
-        for half in (customers % 2 == 0, customers % 2 == 1):
-            low[half], high[half] = estimator.calibrate(X[~half], y[~half]).predict_interval(X[half])
-        estimator.calibrate(X, y)
-        return low, high
-
-
-_RECIPES: dict[type[Question], type[Recipe]] = {
-    ChurnQuestion: SilenceRecipe,
-    ExitQuestion: ContractRecipe,
-    ValueQuestion: ValueRecipe,
-}
-
-
-def recipe_of(
-    question: Question, value_scale: float, priors: Mapping[int, RepeatBuying], seed: int
-) -> Recipe:
-    """Return how a question is answered."""
-    return _RECIPES[type(question)](question, value_scale, priors, seed)
 
 
 @dataclass(frozen=True)
@@ -246,10 +196,18 @@ def evidence(fit: Fit, training: Examples, holdout: Examples, rivals: Mapping[st
     """
     recipe, estimator = fit.recipe, fit.estimator
     X = recipe.encode(fit.inputs, holdout.panel)
-    y, customers = holdout.answers[recipe.kind], holdout.panel.customers
+    y, customers = recipe.realised(holdout), holdout.panel.customers
     low, high = recipe.interval(estimator, X, y, customers)
     others = {**recipe.baselines(X, training, holdout), **rivals}
-    return Evidence(recipe.kind, y, customers, recipe.predict(estimator, X), others, low, high)
+    groups, values = segments(holdout.panel), recipe.values(X)
+    return Evidence(
+        recipe.kind, y, customers, recipe.predict(estimator, X), others, low, high, groups, values
+    )
+
+
+def columns(rows: Examples, names: Sequence[str]) -> Numbers:
+    """Some features of some rows, shape (n_rows, n_names)."""
+    return np.column_stack([rows.panel.column(name) for name in names])
 
 
 def _check_enough(question: Question, rows: Examples, y: Numbers) -> None:

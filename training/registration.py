@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,19 @@ def register(shop: Workshop, judged: Judged, progress: Progress) -> Trained:
     kind = judged.fit.recipe.kind
     progress(f"register {kind}", 0, 1)
     facts = _facts(shop, judged)
-    filled = card.write(judged.evidence, facts, shop.settings.seed, judged.suspicions)
-    model = _refitted(shop, judged, {**facts, "metrics": filled["metrics"]["model"]})
+    checks = [check.to_dict() for check in judged.verdict.checks]
+    itself = judged.fit.recipe.rests_on(judged.fit.estimator)
+    filled = card.write(judged.evidence, facts, shop.settings.seed, judged.suspicions, checks, itself)
+    model = refitted(shop, judged, {**facts, "metrics": filled["metrics"]["model"]})
     with shop.tracking.run(kind, nested=True), tempfile.TemporaryDirectory() as scratch:
         shop.tracking.log_dataset(
             shop.business.business.name, shop.store.manifest.fingerprint, facts["training_rows"]
         )
-        documents: dict[str, Any] = {"card.json": filled, "card.md": card.to_markdown(filled)}
+        documents: dict[str, Any] = {
+            "card.json": filled,
+            "card.md": card.to_markdown(filled),
+            "card.html": card.to_html(filled),
+        }
         if judged.trials:
             documents["trials.json"] = [vars(trial) for trial in judged.trials]
         shop.tracking.log(_parameters(facts, judged), _flat(filled), documents)
@@ -57,13 +63,25 @@ def register(shop: Workshop, judged: Judged, progress: Progress) -> Trained:
     return Trained(kind, version, filled, judged.verdict.refusals, promoted)
 
 
-def _refitted(shop: Workshop, judged: Judged, facts: Mapping[str, Any]) -> FittedModel:
-    """Fit the same recipe to every realised cutoff; the interval stays as the holdout measured it."""
+def refitted(shop: Workshop, judged: Judged, facts: Mapping[str, Any]) -> FittedModel:
+    """Fit the same recipe to every realised cutoff; the interval stays as the holdout measured it.
+
+    Parameters
+    ----------
+    shop : Workshop
+    judged : Judged
+    facts : mapping
+        Plain JSON values that the model carries.
+
+    Returns
+    -------
+    FittedModel
+        What is registered, with its golden rows.
+    """
     made = judged.fit.recipe
     rows = made.eligible(shop.examples.at(shop.plan.refit))
     fit = made.fit(rows, judged.parameters)
-    if made.kind == "lifetime-value":
-        fit.estimator.interval_ = judged.fit.estimator.interval_
+    made.keep_measured(fit.estimator, judged.fit.estimator)
     model = FittedModel(
         made.kind, fit.estimator, fit.inputs, shop.priors.get(shop.until), made.question.eligible, facts
     )
@@ -90,6 +108,8 @@ def _facts(shop: Workshop, judged: Judged) -> dict[str, Any]:
         "training_rows": len(shop.examples.panel),
         "mean_outcome": _mean_outcome(shop, judged.fit.recipe),
         "features": len(judged.fit.inputs.features),
+        "unused": list(judged.fit.inputs.unused),
+        "rung": asdict(judged.fit.estimator.rung_),
         "seed": shop.settings.seed,
         "parameters": dict(judged.parameters),
     }
@@ -103,7 +123,7 @@ def _cautions(business: Business) -> list[str]:
 
 def _mean_outcome(shop: Workshop, made: Recipe) -> float:
     """Churn rate, or mean value, of the eligible at the refit cutoffs."""
-    return float(made.eligible(shop.examples.at(shop.plan.refit)).answers[made.kind].mean())
+    return float(made.realised(made.eligible(shop.examples.at(shop.plan.refit))).mean())
 
 
 def _parameters(facts: Mapping[str, Any], judged: Judged) -> dict[str, Any]:

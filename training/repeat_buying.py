@@ -10,7 +10,7 @@ import numpy.typing as npt
 from features.events import Numbers
 from features.panel import Panel
 from features.transactions import REPEAT_FEATURES
-from training.btyd import BgNbd, GammaGamma
+from training.btyd import BgNbd, GammaGamma, MbgNbd, Rhythm, rhythm_from_dict, rhythm_to_dict
 
 FEWEST_SPENDERS = 50
 """Customers who bought on two days or more from whom spends can be told apart."""
@@ -28,20 +28,23 @@ def has_bought(panel: Panel) -> npt.NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class RepeatBuying:
-    """What is expected of a customer from their rhythm and spend alone: BG/NBD and Gamma-Gamma.
+    """What is expected of a customer from their rhythm and spend alone.
 
+    The rhythm is a BG/NBD or an MBG/NBD, whichever makes the purchases more likely (both have four
+    parameters); in the MBG/NBD a customer may leave after the first purchase already.  The spend is a
+    Gamma-Gamma.
     ``spend`` is None where too few customers bought on two days or more to tell spends apart; the mean
     value of a purchase day is then each customer's own.
     """
 
-    rhythm: BgNbd
+    rhythm: Rhythm
     spend: GammaGamma | None
 
     @classmethod
     def fit(cls, panel: Panel) -> "RepeatBuying":
         """Fit to the rows of one cutoff; every row has bought before it."""
         x, t_x, T, value = histories(panel)
-        rhythm = BgNbd.fit(x, t_x, T)
+        rhythm = max((model.fit(x, t_x, T) for model in (BgNbd, MbgNbd)), key=_likelihood)
         usable = (value > 0) & (x > 0)
         enough = int(usable.sum()) >= FEWEST_SPENDERS
         return cls(rhythm, GammaGamma.fit(x[usable] + 1, value[usable]) if enough else None)
@@ -66,12 +69,16 @@ class RepeatBuying:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values from which `from_dict` makes the same prior."""
-        return {"rhythm": asdict(self.rhythm), "spend": asdict(self.spend) if self.spend else None}
+        return {"rhythm": rhythm_to_dict(self.rhythm), "spend": asdict(self.spend) if self.spend else None}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "RepeatBuying":
         """Make the prior that `to_dict` wrote."""
-        return cls(BgNbd(**data["rhythm"]), GammaGamma(**data["spend"]) if data["spend"] else None)
+        return cls(rhythm_from_dict(data["rhythm"]), GammaGamma(**data["spend"]) if data["spend"] else None)
+
+
+def _likelihood(model: Rhythm) -> float:
+    return model.log_likelihood
 
 
 def histories(panel: Panel) -> tuple[Numbers, Numbers, Numbers, Numbers]:

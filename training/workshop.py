@@ -10,21 +10,27 @@ from features.business import Business
 from features.catalogue import features_for
 from features.errors import QuestionError
 from features.language import FeatureSet
+from features.panel import Panel
 from features.store import Store
 from features.transactions import REPEAT_FEATURES
 from features.windows import to_text
 from training.advice import settled
+from training.buying_recipes import SilenceRecipe, ValueRecipe
+from training.contract_recipes import ContractRecipe, ContractValueRecipe
 from training.cutoffs import CutoffPlan, plan_cutoffs
 from training.examples import Examples, assemble, first_left
 from training.questions import (
+    ChurnQuestion,
+    ContractValueQuestion,
     ExitQuestion,
     Question,
     ValueQuestion,
     churn_question,
+    contract_value_question,
     kinds_of,
     value_question,
 )
-from training.recipe import Recipe, recipe_of
+from training.recipe import Recipe
 from training.repeat_buying import RepeatBuying, has_bought
 from training.tracking import Tracking
 
@@ -77,15 +83,32 @@ class Workshop:
 
     def recipes(self) -> list[Recipe]:
         """Return the recipe of every kind of model that is asked for."""
-        scale = self.value_scale
-        return [recipe_of(question, scale, self.priors, self.settings.seed) for question in self.questions]
-
-    @property
-    def value_scale(self) -> float:
-        """Discounted margin of a minor unit of amount, as of the newest refit cutoff."""
         newest = self.examples.at(self.plan.refit[-1:]).panel
-        values = [question for question in self.questions if isinstance(question, ValueQuestion)]
-        return values[0].scale(values[0].margin_on(newest)) if values else 1.0
+        return recipes_of(self.questions, self.priors, newest, self.settings.seed)
+
+
+_RECIPES: dict[type[Question], type[Recipe]] = {
+    ChurnQuestion: SilenceRecipe,
+    ExitQuestion: ContractRecipe,
+    ValueQuestion: ValueRecipe,
+    ContractValueQuestion: ContractValueRecipe,
+}
+
+
+def recipe_of(
+    question: Question, value_scale: float, priors: Mapping[int, RepeatBuying], seed: int
+) -> Recipe:
+    """Return how a question is answered."""
+    return _RECIPES[type(question)](question, value_scale, priors, seed)
+
+
+def recipes_of(
+    questions: Sequence[Question], priors: Mapping[int, RepeatBuying], newest: Panel, seed: int
+) -> list[Recipe]:
+    """Return how several questions are answered, money at the margin of the newest rows."""
+    values = [question for question in questions if isinstance(question, ValueQuestion)]
+    scale = values[0].scale(values[0].margin_on(newest)) if values else 1.0
+    return [recipe_of(question, scale, priors, seed) for question in questions]
 
 
 def set_up(business: Business, settings: Settings, progress: Progress) -> Workshop:
@@ -117,11 +140,23 @@ def set_up(business: Business, settings: Settings, progress: Progress) -> Worksh
     features = needed_features(store, questions_of(business, store, kinds_of(business)))
     cutoffs = sorted({*plan.training, *plan.holdout, *plan.refit})
     examples = assemble(store, features, questions, cutoffs, until, progress)
-    priors = _priors(store, examples, until, progress) if _start_from_priors(questions) else {}
+    priors = priors_of(questions, examples.panel)
+    if priors:
+        newest = assemble(store, REPEAT_FEATURES, (), [until], until, progress).panel
+        priors |= priors_of(questions, newest)
     return Workshop(
         business, store, Tracking(business), settings, until, plan, examples, priors, questions,
         horizon_reason,
     )  # fmt: skip
+
+
+def can_train(store: Store, questions: Sequence[Question], until: int) -> bool:
+    """Whether the history before an instant holds a cutoff to train on."""
+    try:
+        _plan(store, questions, until)
+    except QuestionError:
+        return False
+    return True
 
 
 def _plan(store: Store, questions: Sequence[Question], until: int) -> CutoffPlan:
@@ -145,15 +180,19 @@ def questions_of(business: Business, store: Store, kinds: Sequence[str]) -> tupl
         The business has no table that could answer one of them.
     """
     possible = kinds_of(business)
-    asked: dict[str, Question] = {"attrition": churn_question(business)}
-    if "lifetime-value" in possible:
-        has_cost = "cost" in store.manifest.tables["purchases"].columns
-        asked["lifetime-value"] = value_question(business, has_cost=has_cost)
     for kind in kinds:
         if kind not in possible:
             raise QuestionError(
-                f"A model of {kind} needs purchases. Declare [tables.purchases], or leave it out."
+                f"A model of {kind} needs purchases, or contracts that have a price and may end. Declare "
+                "[tables.purchases], or map price in [tables.subscriptions], or leave it out."
             )
+    churn = churn_question(business)
+    asked: dict[str, Question] = {"attrition": churn}
+    if "purchases" in business.tables:
+        has_cost = "cost" in store.manifest.tables["purchases"].columns
+        asked["lifetime-value"] = value_question(business, has_cost=has_cost)
+    elif isinstance(churn, ExitQuestion):
+        asked["lifetime-value"] = contract_value_question(business, churn)
     return tuple(asked[kind] for kind in kinds)
 
 
@@ -165,16 +204,10 @@ def needed_features(store: Store, questions: Sequence[Question]) -> FeatureSet:
     return features + FeatureSet(*dict.fromkeys(missing))
 
 
-def _start_from_priors(questions: Sequence[Question]) -> bool:
-    return any(not isinstance(question, ExitQuestion) for question in questions)
-
-
-def _priors(store: Store, examples: Examples, until: int, progress: Progress) -> dict[int, RepeatBuying]:
-    """Fit the prior at every cutoff, and at ``until`` for the model that is registered."""
-    panel = examples.panel.rows(has_bought(examples.panel))
-    priors = {
-        int(cutoff): RepeatBuying.fit(panel.rows(panel.cutoffs == cutoff))
-        for cutoff in np.unique(panel.cutoffs)
-    }
-    newest = assemble(store, REPEAT_FEATURES, (), [until], until, progress)
-    return priors | {until: RepeatBuying.fit(newest.panel)}
+def priors_of(questions: Sequence[Question], panel: Panel) -> dict[int, RepeatBuying]:
+    """Fit the prior at every cutoff of a panel to everybody who had bought; none if no question needs it."""
+    if not any(isinstance(question, ChurnQuestion | ValueQuestion) for question in questions):
+        return {}
+    bought = panel.rows(has_bought(panel))
+    cutoffs = np.unique(bought.cutoffs)
+    return {int(cutoff): RepeatBuying.fit(bought.rows(bought.cutoffs == cutoff)) for cutoff in cutoffs}

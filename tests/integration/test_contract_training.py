@@ -52,10 +52,17 @@ def test_everybody_under_contract_is_scored_and_nobody_else(business, trained, t
     assert scores.loc[scores["eligible"], "churn_probability"].between(0, 1).all()
     assert set(scores.loc[~scores["eligible"], "lifecycle"].dropna()) <= {"lapsed"}
     assert set(scores.loc[scores["eligible"], "lifecycle"]) <= {"new", "active", "returned"}
+    known = scores[scores["eligible"]]
+    most = known["lifetime_value_high"].max()
+    assert most == pytest.approx(30 / (365.25 / 12) * 90 * 0.5, rel=0.02)
+    assert (known["lifetime_value_low"] <= known["lifetime_value"]).all()
+    assert (known["lifetime_value"] <= known["lifetime_value_high"]).all()
+    assert (known["value_at_risk"] == known["churn_probability"] * known["lifetime_value"]).all()
     found = evaluate(
         business, cutoff, batch.read_scores(run), {"business": "club", "questions": run.questions}, quiet
     )
     assert found.customers == run.scored
+    assert found.value_predicted == pytest.approx(found.value_realised, rel=0.06)
     assert found.churn_predicted == pytest.approx(found.churn_realised, abs=0.08)
 
 
@@ -81,22 +88,34 @@ def test_a_run_that_never_was_cannot_be_repeated(business, capsys):
 
 def test_no_cutoff_is_older_than_the_first_exit_on_record(tmp_path):
     """A table of today's customers says who left lately; before that nobody seems to have left."""
-    lately = club(tmp_path, n=900, ends_from=parse_instant("2023-06-15"))
+    lately = club(tmp_path, n=900, ends_from=parse_instant("2023-06-15"), priced=False)
     build(lately, n_buckets=1)
-    (one, *_) = jobs.train(lately, jobs.Settings(promote=False), quiet)
+    (one,) = jobs.train(lately, jobs.Settings(promote=False), quiet)
     assert "2023-06-15" <= min(one.card["facts"]["refit_cutoffs"]) < "2023-09-15"
 
 
-def test_the_scorer_needs_no_model_of_values_where_nothing_is_bought(business, trained):
-    scorer = Scorer.load(business)
+def test_without_prices_there_are_chances_and_no_values(tmp_path):
+    free = club(tmp_path, n=300, priced=False)
+    build(free, n_buckets=1)
+    for one in jobs.train(free, jobs.Settings(promote=False), quiet):
+        Tracking(free).promote(one.kind, one.version.number)
+    scorer = Scorer.load(free)
     assert scorer.lifetime_value is None
     assert scorer.value_horizon_days is None
     assert [one["kind"] for one in scorer.models()] == ["attrition"]
-
-
-def test_a_model_of_what_is_bought_needs_purchases(business):
-    with pytest.raises(QuestionError, match="lifetime-value needs purchases"):
-        jobs.train(business, jobs.Settings(kinds=("lifetime-value",)), quiet)
+    run = batch.score(
+        free,
+        OBSERVED_UNTIL,
+        OBSERVED_UNTIL,
+        batch.Target(tmp_path / "s", f"sqlite:///{tmp_path / 's.db'}"),
+        quiet,
+    )
+    assert run.total_lifetime_value is None
+    scores = batch.read_scores(run).to_pandas()
+    assert scores["churn_probability"].notna().any()
+    assert scores["lifetime_value"].isna().all()
+    with pytest.raises(QuestionError, match="lifetime-value needs purchases, or contracts that have a price"):
+        jobs.train(free, jobs.Settings(kinds=("lifetime-value",)), quiet)
 
 
 def test_probabilities_order_the_plans_as_they_are_left(business, trained):

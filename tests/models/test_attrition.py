@@ -111,6 +111,40 @@ def test_a_higher_prior_is_never_a_lower_answer_by_much(learnt):
     assert all(later > earlier - 0.02 for earlier, later in pairwise(said))
 
 
+def test_contributions_add_up_to_the_logit(learnt):
+    X, _, _ = draw(300, 20)
+    X[::5, 1] = np.nan
+    shares = learnt.contributions(X)
+    assert shares.shape == (300, X.shape[1] + 1)
+    assert np.abs(shares.sum(axis=1) - learnt.decision_function(X)).max() < 1e-5
+
+
+def test_the_contribution_of_the_prior_is_exact_where_there_are_no_trees():
+    X, y, _ = draw(200, 21)
+    model = AttritionModel(prior_column=0).fit(X, y)
+    assert model.rung_.name == "prior"
+    assert model.boosters_ == {}
+    shares = model.contributions(X)
+    assert np.abs(shares.sum(axis=1) - model.decision_function(X)).max() < 1e-12
+    assert (shares[:, 1:-1] == 0).all()
+    assert shares[:, 0] == pytest.approx(X[:, 0] - X[:, 0].mean(), abs=1e-12)
+
+
+def test_what_is_seen_counts_most_where_it_matters(learnt):
+    X, _, _ = draw(500, 22)
+    weight = np.abs(learnt.contributions(X)[:, :-1]).mean(axis=0)
+    assert weight[:2].min() > 5 * weight[2:].max()
+
+
+def test_a_level_that_is_given_is_used():
+    X, y, _ = draw(3000, 23)
+    usual = AttritionModel(prior_column=0, rounds=10).fit(X, y)
+    given = AttritionModel(prior_column=0, rounds=10, level=usual.level_ + 0.4).fit(X, y)
+    assert raw(given)[0] == raw(usual)[0]
+    moved = given.decision_function(X) - usual.decision_function(X)
+    assert moved == pytest.approx(0.4, abs=1e-5)
+
+
 def test_one_customer_is_answered_alone_as_among_others(learnt):
     X, _, _ = draw(50, 10)
     among = learnt.predict_proba(X)
@@ -131,3 +165,5 @@ def test_what_was_fitted_can_be_carried_as_plain_values(learnt):
     again = AttritionModel.from_state(state, dict(sorted(carried.items())))
     X, _, _ = draw(500, 12)
     assert again.predict_proba(X).tobytes() == learnt.predict_proba(X).tobytes()
+    assert again.contributions(X).tobytes() == learnt.contributions(X).tobytes()
+    assert (again.rung_, again.levels_) == (learnt.rung_, learnt.levels_)

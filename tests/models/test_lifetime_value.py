@@ -93,6 +93,48 @@ def test_few_customers_are_told_the_prior():
     assert np.abs(np.log(model.predict(fresh) / fresh[:, 0]) - model.log_level_).max() < 0.05
 
 
+def test_the_median_is_as_often_exceeded_as_not_where_it_is_not_zero(learnt):
+    """Half of these customers bring nothing, so most medians are zero or near it."""
+    X, y, _ = draw(20_000, 16)
+    median = learnt.predict_median(X)
+    some = median > 0
+    assert np.mean(y[some] > median[some]) == pytest.approx(0.5, abs=0.04)
+    assert metrics.mae(y, median) < metrics.mae(y, learnt.predict(X))
+
+
+def test_few_customers_are_told_the_prior_alone():
+    X, y, _ = draw(300, 17)
+    model = LifetimeValueModel(prior_column=0).fit(X, y).calibrate(X, y)
+    assert model.rung_.name == "prior"
+    assert model.boosters_ == {}
+    assert model.predict(X) == pytest.approx(X[:, 0] * np.exp(model.log_level_))
+    low, high = model.predict_interval(X)
+    assert (low <= high).all()
+
+
+def test_a_level_that_is_given_moves_every_answer_by_it():
+    X, y, _ = draw(3000, 18)
+    usual = LifetimeValueModel(prior_column=0, rounds=10).fit(X, y)
+    given = LifetimeValueModel(prior_column=0, rounds=10, level=usual.log_level_ + 0.2).fit(X, y)
+    assert given.predict(X) / usual.predict(X) == pytest.approx(np.exp(0.2), abs=1e-4)
+
+
+def test_the_best_customers_are_not_held_down_by_the_cap():
+    """One in a thousand brings 200 times as much as the rest, as their prior says."""
+    rng = np.random.default_rng(19)
+    prior = np.where(np.arange(8000) % 1000 == 0, 4000.0, 20.0)
+    y = prior * rng.gamma(2.0, 0.5, 8000)
+    X = np.column_stack([prior, rng.normal(size=(8000, 2))])
+    said = LifetimeValueModel(prior_column=0).fit(X, y).predict(X)
+    assert said[prior > 20].mean() > 0.75 * 4000
+
+
+def test_expectation_and_interval_in_one_pass_are_those_asked_for_apart(learnt):
+    X, _, _ = draw(200, 24)
+    apart = (learnt.predict(X), *learnt.predict_interval(X))
+    assert np.array_equal(learnt.predict_with_interval(X), apart)
+
+
 def test_one_enormous_order_does_not_lift_everybody():
     X, y, truth = draw(6000, 11)
     y[17] = 1e9
@@ -133,3 +175,5 @@ def test_what_was_fitted_can_be_carried_as_plain_values_in_any_order(learnt):
     third = LifetimeValueModel.from_state(state, dict(sorted(carried.items())))
     X, _, _ = draw(500, 15)
     assert again.predict(X).tobytes() == third.predict(X).tobytes() == learnt.predict(X).tobytes()
+    assert again.predict_median(X).tobytes() == learnt.predict_median(X).tobytes()
+    assert np.array_equal(again.predict_interval(X), learnt.predict_interval(X))

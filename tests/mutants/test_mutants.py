@@ -29,6 +29,7 @@ MODULES = (
     "unit.test_kernel",
     "unit.test_cutoffs",
     "unit.test_gate",
+    "unit.test_planted_challengers",
     "unit.test_leakage",
     "unit.test_strength",
     "unit.test_rhythm",
@@ -57,7 +58,8 @@ def fixtures(tmp_path_factory):
     saved = tmp_path_factory.mktemp("mutants") / "model"
     artifact.save(model("attrition"), saved)
     with duckdb.connect() as connection:
-        yield {"connection": connection, "copy": saved}
+        shop = importlib.import_module("unit.test_planted_challengers").Shop(3_000, 1)
+        yield {"connection": connection, "copy": saved, "shop": shop}
 
 
 def run(law, fixtures):

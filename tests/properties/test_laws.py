@@ -54,7 +54,7 @@ from features.language import FeatureSet
 from features.selection import contract_of
 from features.tables import Kind
 from features.windows import MICROSECONDS_PER_DAY, days, parse_instant, to_datetime
-from training import labels, recipe
+from training import labels, workshop
 from training.btyd import BgNbd
 from training.inputs import PRIOR_CHURN
 from training.repeat_buying import RepeatBuying
@@ -418,7 +418,7 @@ def test_every_row_starts_from_the_prior_of_its_own_cutoff():
     asked = [CUTOFFS[0], CUTOFFS[1]]
     found = panel.panel_of(CATALOGUE, bucket_of(customers), np.array(asked))
     slow, fast = (RepeatBuying(BgNbd(1.0, alpha, 1.0, 3.0, 0.0, 0), None) for alpha in (300.0, 10.0))
-    made = recipe.recipe_of(CHURN, 1.0, {asked[0]: slow, asked[1]: fast}, 0)
+    made = workshop.recipe_of(CHURN, 1.0, {asked[0]: slow, asked[1]: fast}, 0)
     inputs = made.inputs(found)
     X = made.encode(inputs, found)
     for row, prior in enumerate((slow, fast)):

@@ -2,11 +2,16 @@ import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from training.baselines import RecencyRule
+from training.baselines import (
+    RecencyRule,
+    RfmChance,
+    RfmValue,
+    SilenceRule,
+)
 
 
-@parametrize_with_checks([RecencyRule()])
-def test_the_recency_rule_is_a_real_estimator(estimator, check):
+@parametrize_with_checks([RecencyRule(), SilenceRule(), RfmChance(), RfmValue()])
+def test_every_baseline_is_a_real_estimator(estimator, check):
     check(estimator)
 
 
@@ -64,3 +69,50 @@ def test_where_silence_says_nothing_nobody_is_called_lost():
     assert not rule.silent_too_long([[5.0], [5.0]]).any()
     backwards = RecencyRule().fit([[1.0], [2.0], [3.0], [4.0]], [1, 1, 0, 0])
     assert not backwards.silent_too_long([[1.0], [2.0], [3.0], [4.0]]).any()
+
+
+def test_the_silence_rule_takes_the_best_of_the_halving_windows():
+    rng = np.random.default_rng(5)
+    days = rng.uniform(0, 400, 3_000)
+    left = (rng.random(3_000) < np.where(days > 100, 0.8, 0.2)).astype(float)
+    rule = SilenceRule().fit(days[:, None], left)
+    assert rule.window_ == 365 / 4
+    assert rule.rates_ == pytest.approx([0.2, 0.78], abs=0.04)
+
+    def loss(window):
+        late = days > window
+        said = np.where(late, left[late].mean(), left[~late].mean())
+        return -np.log(np.where(left == 1, said, 1 - said)).mean()
+
+    assert min((365 / 2**k for k in range(7)), key=loss) == rule.window_
+
+
+def test_rfm_scores_find_what_any_of_the_three_columns_says():
+    rng = np.random.default_rng(6)
+    X = rng.gamma(1.0, 50.0, (4_000, 3))
+    for column in range(3):
+        chance = np.where(X[:, column] > np.median(X[:, column]), 0.8, 0.2)
+        left = (rng.random(4_000) < chance).astype(float)
+        said = RfmChance().fit(X, left).predict_proba(X)[:, 1]
+        assert said[chance == 0.8].mean() > said[chance == 0.2].mean() + 0.4
+        assert said.mean() == pytest.approx(left.mean(), abs=0.01)
+
+
+def test_the_mean_of_a_cell_is_right_in_total_and_above_zero():
+    rng = np.random.default_rng(7)
+    X = rng.gamma(1.0, 50.0, (4_000, 3))
+    value = np.where(rng.random(4_000) < 0.6, 0.0, X[:, 2])
+    said = RfmValue().fit(X, value).predict(X)
+    assert said.min() > 0
+    assert said.mean() == pytest.approx(value.mean(), rel=0.02)
+    assert np.corrcoef(said, X[:, 2])[0, 1] > 0.6
+    far = np.array([[1e9, 1e9, -1e9]])
+    assert RfmValue().fit(X, value).predict(far) > 0
+
+
+def test_simple_rules_for_leavers_stay_within_chances():
+    X, y = silences(300, 8)
+    wide = np.column_stack([X, X, X])
+    for rule in (SilenceRule(), RfmChance()):
+        said = rule.fit(wide, y).predict_proba(wide)[:, 1]
+        assert ((said > 0) & (said < 1)).all()

@@ -5,6 +5,7 @@ from scipy import integrate, stats
 
 from features.errors import QuestionError
 from training.btyd import BgNbd, GammaGamma
+from training.btyd.climbing import Summit
 from training.btyd.gamma_gamma import Spends
 from training.btyd.histories import Histories
 from training.btyd.leaving import LeavingAfterPurchases
@@ -114,6 +115,31 @@ def test_spend_parameters_are_found_again():
     mean = rng.gamma(6.25 * n, 1 / rng.gamma(3.74, 1 / 15.44, 60_000)) / n
     found = GammaGamma.fit(n, mean)
     assert (found.p, found.q, found.v) == pytest.approx((6.25, 3.74, 15.44), rel=0.04)
+
+
+def test_standard_errors_are_the_spread_of_estimates_over_populations():
+    fits = [BgNbd.fit(*population(SHOP, 1_500, seed=seed)) for seed in range(60)]
+    for name in ("r", "alpha", "a", "b"):
+        stated = np.median([fit.standard_errors[name] for fit in fits])
+        assert np.std([getattr(fit, name) for fit in fits]) == pytest.approx(stated, rel=0.35)
+
+
+def test_standard_errors_of_spends_are_their_spread_over_populations():
+    rng, fits = np.random.default_rng(13), []
+    for _ in range(60):
+        n = rng.geometric(0.3, 1_500).astype(float)
+        fits.append(GammaGamma.fit(n, rng.gamma(6.25 * n, 1 / rng.gamma(3.74, 1 / 15.44, 1_500)) / n))
+    for name in ("p", "q", "v"):
+        stated = np.median([fit.standard_errors[name] for fit in fits])
+        assert np.std([getattr(fit, name) for fit in fits]) == pytest.approx(stated, rel=0.35)
+
+
+def test_what_the_data_cannot_tell_has_no_standard_error():
+    equal = GammaGamma.fit(np.arange(1, 21), np.full(20, 7.0))
+    assert None in equal.standard_errors.values()
+    loyal = BgNbd.fit(*population(BgNbd(0.5, 40.0, 1e-9, 1e9, 0.0, 0), 1_000, seed=14))
+    assert loyal.standard_errors["r"] > 0
+    assert None in (loyal.standard_errors["a"], loyal.standard_errors["b"])
 
 
 @pytest.mark.parametrize(("gap", "horizon"), [(0, 90), (0, 365), (30, 90)])
@@ -355,3 +381,9 @@ def test_each_tenth_of_cdnow_resembles_the_published_tenth(data_dir):
     for name in ("r", "alpha", "a", "b"):
         values = [getattr(shop, name) for shop in found]
         assert min(values) < getattr(PUBLISHED, name) < max(values)
+
+
+def test_a_parameter_held_at_a_bound_has_no_standard_error():
+    curved, held = -np.diag([4.0, 100.0]), np.array([False, True])
+    summit = Summit(np.zeros(2), 0.0, curved, held, arrived=True)
+    assert summit.standard_errors(("r", "a"), (2.0, 1.0)) == {"r": 1.0, "a": None}

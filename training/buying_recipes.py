@@ -1,0 +1,107 @@
+"""Recipes where customers buy or do not: both boost from what buy-till-you-die models say."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from features.events import Numbers
+from features.transactions import REPEAT_FEATURES
+from training.attrition import AttritionModel
+from training.baselines import RecencyRule, RfmChance, RfmValue, SilenceRule
+from training.examples import Examples
+from training.inputs import PRIOR_CHURN, PRIOR_VALUE
+from training.lifetime_value import LifetimeValueModel
+from training.recipe import N_THREADS, Recipe, columns
+
+_SINCE_LAST = REPEAT_FEATURES.names[2]
+_RFM = [_SINCE_LAST, REPEAT_FEATURES.names[0], REPEAT_FEATURES.names[3]]
+
+
+class SilenceRecipe(Recipe):
+    """Attrition of those who may buy or not: boosting from the chance of silence."""
+
+    def make(self, **parameters: Any) -> Any:
+        """Make an unfitted estimator."""
+        settings = {"random_state": self.seed, "n_jobs": N_THREADS, **parameters}
+        return AttritionModel(prior_column=PRIOR_CHURN, **settings)
+
+    def predict(self, estimator: Any, X: Numbers) -> Numbers:
+        """Probability of leaving, shape (n_rows,)."""
+        return np.asarray(estimator.predict_proba(X)[:, 1])
+
+    def values(self, X: Numbers) -> Numbers | None:
+        """Return the value that the prior expects, shape (n_rows,)."""
+        return X[:, PRIOR_VALUE]
+
+    def rests_on(self, estimator: Any) -> tuple[str, ...]:
+        """Return BG/NBD where it answers alone."""
+        return ("bg_nbd",) if estimator.rung_.name == "prior" else ()
+
+    def baselines(self, X: Numbers, training: Examples, holdout: Examples) -> dict[str, Numbers]:
+        """BG/NBD alone, the rules of the longest silence, and RFM scores."""
+        y = training.answers[self.kind]
+        silence = [_SINCE_LAST]
+        rules: dict[str, tuple[Any, list[str]]] = {
+            "recency_rule": (RecencyRule(), silence),
+            "silence_rule": (SilenceRule(), silence),
+            "rfm": (RfmChance(), _RFM),
+        }
+        said = {
+            name: rule.fit(columns(training, names), y).predict_proba(columns(holdout, names))[:, 1]
+            for name, (rule, names) in rules.items()
+        }
+        return {"bg_nbd": expit(X[:, PRIOR_CHURN]), **said}
+
+    def untrained(self, rows: Examples) -> dict[str, Numbers]:
+        """BG/NBD alone."""
+        asked, prior = self.question, self.priors[int(rows.panel.cutoffs[0])]
+        return {"bg_nbd": prior.silence(rows.panel, asked.gap.days, asked.horizon.days)}
+
+
+class ValueRecipe(Recipe):
+    """Lifetime value of those who may buy or not: boosting from the expected value."""
+
+    def make(self, **parameters: Any) -> Any:
+        """Make an unfitted estimator."""
+        settings = {"random_state": self.seed, "n_jobs": N_THREADS, **parameters}
+        return LifetimeValueModel(prior_column=PRIOR_VALUE, chance_column=PRIOR_CHURN, **settings)
+
+    def predict(self, estimator: Any, X: Numbers) -> Numbers:
+        """Return the expected value, shape (n_rows,)."""
+        return np.asarray(estimator.predict(X))
+
+    def baselines(self, X: Numbers, training: Examples, holdout: Examples) -> dict[str, Numbers]:
+        """BG/NBD and Gamma-Gamma alone, and the mean value of those with the same RFM scores."""
+        cells = RfmValue().fit(columns(training, _RFM), training.answers[self.kind])
+        return {"bg_nbd_gamma_gamma": X[:, PRIOR_VALUE], "rfm": cells.predict(columns(holdout, _RFM))}
+
+    def rests_on(self, estimator: Any) -> tuple[str, ...]:
+        """Return BG/NBD and Gamma-Gamma where they answer alone."""
+        return ("bg_nbd_gamma_gamma",) if estimator.rung_.name == "prior" else ()
+
+    def interval(
+        self, estimator: Any, X: Numbers, y: Numbers, customers: npt.NDArray[np.int64]
+    ) -> tuple[Numbers, Numbers] | tuple[None, None]:
+        """Interval of each half of the customers by the other half; the estimator keeps that of all."""
+        low, high = np.empty(len(y)), np.empty(len(y))
+        for half in (customers % 2 == 0, customers % 2 == 1):
+            low[half], high[half] = estimator.calibrate(X[~half], y[~half]).predict_interval(X[half])
+        estimator.calibrate(X, y)
+        return low, high
+
+    def keep_measured(self, estimator: Any, judged: Any) -> None:
+        """The interval stays as the holdout measured it."""
+        estimator.interval_ = judged.interval_
+
+    def gone(self, rows: Examples) -> Numbers:
+        """Return 1 for who brings no more than most: it stands for who leaves."""
+        value = rows.answers[self.kind]
+        return np.asarray(value <= np.median(value), np.float64)
+
+    def untrained(self, rows: Examples) -> dict[str, Numbers]:
+        """BG/NBD and Gamma-Gamma alone."""
+        asked, prior = self.question, self.priors[int(rows.panel.cutoffs[0])]
+        amount = prior.amount(rows.panel, asked.gap.days, asked.horizon.days)
+        return {"bg_nbd_gamma_gamma": amount * self.value_scale}
