@@ -50,9 +50,10 @@ MEANINGS = {
     Aggregate.ENTROPY: "entropy of {column} among {events}, in nats; 0: one only (NaN: none)",
     Aggregate.FAVOURITE: "most frequent {column} of {events}; ties: the first by name (NaN: none)",
     Aggregate.SHARE: "share of {events} among all {other} (NaN: none)",
-    Aggregate.TREND: "(newer half - older half) / both, of {column} over {events} (NaN: both make 0 or less)",
-    Aggregate.SEASONAL_TREND: "(now - a year earlier) / both, of {column} over {events} "
-    "(NaN: both make 0 or less, or none by the beginning of the earlier window)",
+    Aggregate.TREND: "(newer half - older half) / both, of {column} over {events}, a half below 0 taken "
+    "as 0 (NaN: both are)",
+    Aggregate.SEASONAL_TREND: "(now - a year earlier) / both, of {column} over {events}, either below 0 "
+    "taken as 0 (NaN: both are, or none by the beginning of the earlier window)",
     Aggregate.DAYS_SINCE_LAST: "days from the newest of {events} to the cutoff (NaN: none)",
     Aggregate.DAYS_SINCE_FIRST: "days from the oldest of {events} to the cutoff (NaN: none)",
     Aggregate.GAP_MEAN: "mean days between days with {events} (NaN: fewer than two)",
@@ -64,8 +65,8 @@ MEANINGS = {
     Aggregate.LATEST: "{column} as last known before the cutoff (NaN: never)",
     Aggregate.AGE: "days from the last known {column} that has come to the cutoff (NaN: none)",
     Aggregate.CHANGE_SINCE: "{column} now less {column} when the first of {other} happened (NaN: not known)",
-    Aggregate.DAYS_TO_RENEWAL: "days until the {column} of the newest of {events}, running or not, is over "
-    "once more; a month is 365.25 / 12 days (NaN: no {column} that is understood)",
+    Aggregate.DAYS_TO_RENEWAL: "days until the {column} of the newest of {events} is over once more; "
+    "a month is 365.25 / 12 days (NaN: none, or no {column} that is understood)",
 }
 """One sentence for each; ``{events}``, ``{column}`` and ``{other}`` are filled in."""
 

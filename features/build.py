@@ -226,6 +226,7 @@ def _record(table: Staged, contents: Contents) -> TableRecord:
         last_at=contents.last_at,
         late=contents.late,
         columns={**{c: str(k) for c, k in table.values.items()}, **dict.fromkeys(table.texts, "text")},
+        notes=dict(sorted(table.notes.items())),
     )
 
 

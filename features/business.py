@@ -260,6 +260,9 @@ def _parse(path: Path) -> dict[str, Any]:
             f"There is no file {path}. Let `holdfast init` write one from your files, "
             "or `holdfast simulate` or `holdfast dataset` one with its tables."
         ) from None
+    except IsADirectoryError:
+        inside = path / "business.toml"
+        raise BusinessError(f"{path} is a folder. Name the file in it, as in {inside}.") from None
     except (OSError, UnicodeDecodeError) as error:
         reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise BusinessError(f"{path} cannot be read: {reason}.") from None

@@ -16,7 +16,17 @@ _INTRODUCTION = """# Catalogue of features
 Windows end at the cutoff and leave it out: `90d` is `[cutoff - 90 days, cutoff)`, `ever` all before.
 A fact counts if it happened before the cutoff and was known before it.
 Money is in minor units of the business's currency.
+A price is that of one billing period, as billed: one by the year is not brought to months.
 """
+
+
+_SAYS = {
+    "known": "have {column}",
+    "ahead": "have no {column} before the cutoff",
+    "newest": "have the {column} of the newest",
+    "changed": "have another {column} than the one before",
+    "lower": "have a lower {column} than the one before",
+}
 
 
 def everything() -> dict[str, set[str]]:
@@ -76,8 +86,8 @@ def _test(condition: Condition) -> str:
     """One condition in words."""
     if condition.operator == "in" and isinstance(condition.value, tuple):
         return f"have {condition.column} {' or '.join(condition.value)}"
-    if condition.operator == "known":
-        return f"have {condition.column}"
+    if condition.operator in _SAYS:
+        return _SAYS[condition.operator].format(column=condition.column)
     return f"have {condition.column} {condition.operator} {condition.value}"
 
 

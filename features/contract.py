@@ -12,18 +12,20 @@ from features.language import (
     days_since_first,
     days_since_last,
     days_to_renewal,
-    difference,
     falls,
     latest,
     mean,
     ratio,
     rises,
-    smaller,
 )
 from features.windows import days
 
 SUBSCRIPTIONS = EventSource("subscriptions", at="started_at")
 ENDS = EventSource("subscriptions", at="ended_at").named("subscription_ends")
+RUNNING = SUBSCRIPTIONS.where(SUBSCRIPTIONS["ended_at"].is_ahead()).named("running_subscriptions")
+DOWNGRADES = SUBSCRIPTIONS.where(
+    SUBSCRIPTIONS["price"].is_known(), SUBSCRIPTIONS["plan"].is_changed(), SUBSCRIPTIONS["price"].is_lower()
+).named("downgrades")
 PLAN_PRICES = EventSource("plan_prices", at="observed_at")
 EXITS = EventSource("exits", at="left_at")
 
@@ -34,9 +36,9 @@ CONTRACT_FEATURES = FeatureSet(
     days_since_last(SUBSCRIPTIONS),
     count(SUBSCRIPTIONS),
     count(SUBSCRIPTIONS).over(_YEAR),
-    difference("subscriptions_running_count", count(SUBSCRIPTIONS).ever, count(ENDS).ever),
+    count(RUNNING),
     days_since_last(ENDS),
-    days_to_renewal(SUBSCRIPTIONS["billing_period"]),
+    days_to_renewal(RUNNING["billing_period"]),
     latest(SUBSCRIPTIONS["plan"]),
     latest(SUBSCRIPTIONS["billing_period"]),
     latest(SUBSCRIPTIONS["auto_renews"]),
@@ -53,17 +55,12 @@ CONTRACT_FEATURES = FeatureSet(
     rises(SUBSCRIPTIONS["price"]).over(_QUARTER, _YEAR),
     falls(SUBSCRIPTIONS["price"]).over(_YEAR),
     changes(SUBSCRIPTIONS["plan"]).over(_YEAR),
-    smaller(
-        "subscriptions_downgrades_at_most_365d",
-        changes(SUBSCRIPTIONS["plan"]).within(_YEAR),
-        falls(SUBSCRIPTIONS["price"]).within(_YEAR),
-    ),
+    count(DOWNGRADES).over(_YEAR),
     count(EXITS),
     days_since_last(EXITS),
 )
 """Every contract feature.
 
-A downgrade is another plan at a lower price: there are at most as many as changes of the plan, and as
-falls of the price.  Prices are compared as they are billed, so where plans are billed by the month and by the
-year, a change of the billing period is a change of the price.
+Prices are compared as they are billed: where some contracts are billed by the month and others by the year, a
+change of the billing period is a change of the price.
 """

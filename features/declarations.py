@@ -14,6 +14,9 @@ from features.selection import MEMBER, EventSource, kind_of
 from features.tables import Kind
 from features.windows import Duration
 
+_AS_SAID = {"count": "count", "price": "price (as billed)"}
+"""What a meaning calls a column where its name leaves something open."""
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -92,7 +95,7 @@ class Feature:
         """One sentence for the catalogue."""
         sentence = MEANINGS[self.aggregate].format(
             events=self.source.label,
-            column=self.column or "count",
+            column=_AS_SAID.get(self.column or "count", self.column),
             other=self.other.label if self.other else "",
         )
         return sentence + (f", in the {self.window} before the cutoff" if self.window else "")
@@ -125,14 +128,12 @@ class Operator(StrEnum):
     RATIO = "ratio"
     DIFFERENCE = "difference"
     QUIET = "quiet"
-    SMALLER = "smaller"
 
 
 _SAYS = {
     Operator.RATIO: "{left} / {right} (NaN: divided by nothing)",
     Operator.DIFFERENCE: "{left} - {right}",
     Operator.QUIET: "{left}, or 0 if {right} is shorter: something has happened since (NaN: never)",
-    Operator.SMALLER: "the smaller of {left} and {right}",
 }
 
 

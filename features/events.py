@@ -4,7 +4,7 @@ A `Bucket` is what the kernel reads.  It comes from three places and looks the s
 the store (a night's batch), Spark (later) and the body of a request.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -173,27 +173,17 @@ def arrange(
     -------
     Events
     """
-    at = np.array([BEGINNING if value is None else value for value in columns[table.at]], np.int64)
+    at, arrays, levels = _typed(table, columns)
     given = columns.get("known_at", [None] * len(at))
     known = [t if k is None else k for k, t in zip(given, at.tolist(), strict=True)]
     # What is announced is a fact once it happens, so no row is known before: whatever else is late.
     known_at = np.maximum(at, np.array(known, np.int64))
-    arrays: dict[str, Numbers | Codes] = {}
-    levels: dict[str, Sequence[str]] = {}
-    for name in value_columns(table, columns):
-        if _kind(table, name, columns[name]) is Kind.CATEGORY:
-            arrays[name], levels[name] = encode(columns[name])  # type: ignore[arg-type]
-        else:
-            # Adding zero turns -0.0 into 0.0, as the store does.
-            arrays[name] = np.array([np.nan if v is None else v for v in columns[name]], np.float64) + 0.0
     keys = [customer, at, known_at, *arrays.values()]
     order = np.lexsort(keys[::-1])
-    offsets = np.zeros(n_customers + 1, np.int64)
-    np.cumsum(np.bincount(customer, minlength=n_customers), out=offsets[1:])
     late = bool((known_at > at).any())
     at = at[order]
     return Events(
-        offsets,
+        _offsets(customer, n_customers),
         at,
         known_at[order] if late else at,
         {name: values[order] for name, values in arrays.items()},
@@ -217,15 +207,73 @@ def arrange_shared(table: Table, key: str, columns: Mapping[str, Sequence[object
     -------
     Shared
     """
-    values = {name: list(column) for name, column in columns.items() if name != key}
-    codes, groups = encode(columns.get(key, [None] * len(values[table.at])))  # type: ignore[arg-type]
-    of_nobody = np.flatnonzero(codes == NULL_CODE)
-    named = np.flatnonzero(codes != NULL_CODE)
-    rows = np.concatenate([named, np.tile(of_nobody, len(groups) + 1)])
-    everyone = np.repeat(np.arange(len(groups) + 1), len(of_nobody))
-    owner = np.concatenate([codes[named].astype(np.int64), everyone])
-    given = {name: [column[row] for row in rows] for name, column in values.items()}
-    return Shared(groups, arrange(table, len(groups) + 1, owner, given))
+    at, arrays, levels = _typed(table, {name: values for name, values in columns.items() if name != key})
+    codes, groups = encode(columns.get(key, [None] * len(at)))  # type: ignore[arg-type]
+    return share(groups, codes, at, arrays, levels, [*arrays])
+
+
+def share(
+    groups: Sequence[str],
+    group: Codes | None,
+    at: Instants,
+    columns: Mapping[str, Numbers | Codes],
+    levels: Mapping[str, Sequence[str]],
+    wanted: Collection[str],
+) -> Shared:
+    """Give every group its rows, and those of no group to every group and to one more at the end.
+
+    Parameters
+    ----------
+    groups : sequence of str (n_groups,)
+        Their names, sorted.
+    group : int32 array (n_rows,) or None
+        The group of each row, -1 for none; None where rows name none.
+    at : int64 array (n_rows,)
+        When each row was observed.
+    columns : mapping of str to array (n_rows,)
+        All values: they decide the order of rows that were observed at one time.
+    levels : mapping of str to sequence of str
+        The levels of those that are categories.
+    wanted : collection of str
+        The columns to give.
+
+    Returns
+    -------
+    Shared
+    """
+    group = np.full(len(at), NULL_CODE, np.int32) if group is None else group
+    of_nobody, named = np.flatnonzero(group == NULL_CODE), np.flatnonzero(group != NULL_CODE)
+    n = len(groups) + 1
+    rows = np.concatenate([named, np.tile(of_nobody, n)])
+    owner = np.concatenate([group[named].astype(np.int64), np.repeat(np.arange(n), len(of_nobody))])
+    keys = [owner, *(column[rows] for column in (at, *columns.values()))]
+    rows = rows[np.lexsort(keys[::-1])]
+    at = at[rows]
+    values = {name: columns[name][rows] for name in wanted}
+    return Shared(groups, Events(_offsets(owner, n), at, at, values, levels))
+
+
+def _typed(
+    table: Table, columns: Mapping[str, Sequence[object]]
+) -> tuple[Instants, dict[str, Numbers | Codes], dict[str, Sequence[str]]]:
+    """Turn rows into arrays: their times, their values, and the levels of categories."""
+    at = np.array([BEGINNING if value is None else value for value in columns[table.at]], np.int64)
+    arrays: dict[str, Numbers | Codes] = {}
+    levels: dict[str, Sequence[str]] = {}
+    for name in value_columns(table, columns):
+        if _kind(table, name, columns[name]) is Kind.CATEGORY:
+            arrays[name], levels[name] = encode(columns[name])  # type: ignore[arg-type]
+        else:
+            # Adding zero turns -0.0 into 0.0, as the store does.
+            arrays[name] = np.array([np.nan if v is None else v for v in columns[name]], np.float64) + 0.0
+    return at, arrays, levels
+
+
+def _offsets(owner: npt.NDArray[np.int64], n_owners: int) -> Instants:
+    """Return where the rows of each owner begin, and where the last one's end."""
+    offsets = np.zeros(n_owners + 1, np.int64)
+    np.cumsum(np.bincount(owner, minlength=n_owners), out=offsets[1:])
+    return offsets
 
 
 def value_columns(table: Table, given: Mapping[str, object]) -> list[str]:

@@ -11,22 +11,24 @@ equal bytes, alone or among millions.
 A fact is visible at a cutoff if it happened before it *and* was known before it.
 """
 
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from features import formulas, grouping, walks
+from features import formulas, grouping, shortcuts, walks
 from features.declarations import FeatureSet
 from features.events import NULL_CODE, Bucket, Codes, Events, Instants, Numbers
 from features.grouping import Grouped, Households
 from features.plan import Plan, Step, Walk, plan_of
-from features.selection import HOUSEHOLD, Condition
+from features.selection import HOUSEHOLD, Condition, EventSource
 from features.tables import SHARED
+from features.visibility import seen
 
 _FIGURES_AT_ONCE = 1 << 17
 """About how many figures are in memory at a time: a megabyte of them, which the cache of a core holds."""
@@ -53,15 +55,18 @@ def compute(features: FeatureSet, bucket: Bucket, cutoffs: Instants) -> Numbers:
     """
     plan = plan_of(features)
     cutoffs = np.ascontiguousarray(cutoffs, np.int64)
-    views = [_View(grouped) for grouped in _views(plan, bucket, cutoffs)]
+    views = _views(plan, bucket, cutoffs)
     n, n_cutoffs = len(bucket), len(cutoffs)
     out = np.empty((n_cutoffs * n, len(features)))
     at_once = max(16, _FIGURES_AT_ONCE // max(plan.n_figures * n_cutoffs, 1))
-    block = np.empty(plan.n_figures * n_cutoffs * min(at_once, n))
+    figures = np.empty(plan.n_figures * n_cutoffs * min(at_once, n))
+    edges = np.empty(plan.n_edges * n_cutoffs * min(at_once, n), np.int64)
     for first in range(0, n, at_once):
-        size = min(at_once, n - first)
-        part = block[: plan.n_figures * n_cutoffs * size].reshape(plan.n_figures, n_cutoffs, size)
-        _walk(plan, views, first, cutoffs, part)
+        shape = n_cutoffs, min(at_once, n - first)
+        part = _room(figures, plan.n_figures, *shape)
+        found = _edges(plan, views, first, cutoffs, _room(edges, plan.n_edges, *shape))
+        for step in plan.steps:
+            _WALKS[step.walk](step, views[step.view], found[step.view], cutoffs, part)
         formulas.evaluate(part, plan.base, plan.lines, cutoffs)
         formulas.collect(part, plan.figures, first, n, out)
     return out
@@ -69,20 +74,48 @@ def compute(features: FeatureSet, bucket: Bucket, cutoffs: Instants) -> Numbers:
 
 @dataclass
 class _View:
-    """The events of one source and their columns, as the walks want them."""
+    """The events of one source and their columns, as the walks want them.
+
+    ``passed`` says which of the events the source keeps, if not all.
+    """
 
     grouped: Grouped
+    passed: npt.NDArray[np.bool_] | None = None
     _columns: dict[tuple[str, Walk], Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def events(self) -> Events:
-        """The events, by owner."""
-        return self.grouped.events
+        """The events that the source keeps, by owner."""
+        every = self.grouped.events
+        if self.passed is None:
+            return every
+        return every.take(np.flatnonzero(self.passed), self.before[every.offsets])
+
+    @property
+    def is_late(self) -> bool:
+        """Whether something may not have been known at once."""
+        return self.grouped.events.known_at is not self.grouped.events.at
+
+    @cached_property
+    def before(self) -> Instants:
+        """How many of the events before each the source keeps."""
+        before = np.zeros(len(self.grouped.events.at) + 1, np.int64)
+        if self.passed is not None:
+            np.cumsum(self.passed, out=before[1:])
+        return before
 
     @cached_property
     def marks(self) -> tuple[Numbers, Numbers]:
-        """What `walks.tally_known` takes instead of walking."""
-        return walks.marks(self.events.offsets, self.events.at)  # type: ignore[no-any-return]
+        """What `shortcuts.rhythm` takes instead of walking."""
+        return shortcuts.marks(self.events.offsets, self.events.at)  # type: ignore[no-any-return]
+
+    def following(self, column: str) -> Codes:
+        """Return what `shortcuts.distinct` takes instead of noting what it has seen."""
+        key = column, Walk.DISTINCT
+        if key not in self._columns:
+            codes, counts, _ = self.codes(column)
+            self._columns[key] = shortcuts.following(codes, len(counts))
+        return self._columns[key]  # type: ignore[no-any-return]
 
     def codes(self, column: str) -> tuple[Codes, Codes, Codes]:
         """Return the codes of a category, and room to count and to note each of its levels."""
@@ -112,57 +145,84 @@ class _View:
         return self._columns[key]  # type: ignore[no-any-return]
 
 
-def _walk(plan: Plan, views: Sequence[_View], first: int, cutoffs: Instants, block: Numbers) -> None:
-    """Write the figures of a run of customers into the block."""
-    shape = block.shape[1:]
-    located = []
-    for view in views:
-        starts, ends = np.empty(shape, np.int64), np.empty(shape, np.int64)
-        events, owners = view.events, view.grouped.owners
-        walks.locate(events.offsets, owners, first, events.at, cutoffs, starts, ends)
-        located.append((starts, ends, events.at, events.known_at))
-    for step in plan.steps:
-        _WALKS[step.walk](step, views[step.view], located[step.view], cutoffs, block)
+def _room(block: Any, *shape: int) -> Any:
+    """Return the beginning of a block in another shape."""
+    return block[: math.prod(shape)].reshape(shape)
 
 
-_Located = tuple[Any, Any, Instants, Instants]
+def _edges(plan: Plan, views: Sequence[_View], first: int, cutoffs: Instants, block: Any) -> list[Any]:
+    """Find where the windows of a run of customers begin and end in the events of every source."""
+    found: list[Any] = []
+    place = 0
+    for view, within, spans in zip(views, plan.within, plan.spans, strict=True):
+        edges = block[place : place + 1 + len(spans)]
+        place += len(edges)
+        if within < 0:
+            events, owners = view.events, view.grouped.owners
+            walks.locate(events.offsets, owners, first, events.at, cutoffs, edges[-1], edges[0])
+            walks.edge(events.at, cutoffs, spans, edges)
+        else:
+            walks.kept(view.before, found[within], edges)
+        found.append(edges)
+    return found
 
 
-def _tally(step: Step, view: _View, rows: _Located, cutoffs: Instants, block: Numbers) -> None:
+def _count(step: Step, view: _View, edges: Any, cutoffs: Instants, block: Numbers) -> None:
     out = block[step.base : step.end]
-    if view.events.known_at is view.events.at:
-        starts, ends, at, _ = rows
-        walks.tally_known(starts, ends, at, *view.marks, cutoffs, step.windows, out)
+    if view.is_late:
+        walks.count(edges, view.events.known_at, cutoffs, step.windows, out)
     else:
-        walks.tally(*rows, cutoffs, step.windows, out)
+        shortcuts.count(edges, step.windows, out)
 
 
-def _coded(step: Step, view: _View, rows: _Located, cutoffs: Instants, block: Numbers) -> None:
-    walk = getattr(walks, step.walk.value)
-    walk(*rows, *view.codes(step.column), cutoffs, step.windows, block[step.base : step.end])
+def _bounds(step: Step, view: _View, edges: Any, cutoffs: Instants, block: Numbers) -> None:
+    at, known_at = view.events.at, view.events.known_at
+    walks.bounds(edges, at, known_at, cutoffs, step.windows, block[step.base : step.end])
 
 
-def _windowed(step: Step, view: _View, rows: _Located, cutoffs: Instants, block: Numbers) -> None:
+def _rhythm(step: Step, view: _View, edges: Any, cutoffs: Instants, block: Numbers) -> None:
+    out = block[step.base : step.end]
+    if view.is_late:
+        walks.rhythm(edges, view.events.at, view.events.known_at, cutoffs, step.windows, out)
+    else:
+        shortcuts.rhythm(edges, *view.marks, step.windows, out)
+
+
+def _distinct(step: Step, view: _View, edges: Any, cutoffs: Instants, block: Numbers) -> None:
+    if view.is_late:
+        _coded(step, view, edges, cutoffs, block)
+    else:
+        shortcuts.distinct(edges, view.following(step.column), step.windows, block[step.base : step.end])
+
+
+def _coded(step: Step, view: _View, edges: Any, cutoffs: Instants, block: Numbers) -> None:
+    walk, known_at = getattr(walks, step.walk.value), view.events.known_at
+    walk(edges, known_at, *view.codes(step.column), cutoffs, step.windows, block[step.base : step.end])
+
+
+def _windowed(step: Step, view: _View, edges: Any, cutoffs: Instants, block: Numbers) -> None:
     walk, values = getattr(walks, step.walk.value), view.numbers(step.column, step.walk)
-    walk(*rows, values, cutoffs, step.windows, block[step.base : step.end])
+    walk(edges, view.events.known_at, values, cutoffs, step.windows, block[step.base : step.end])
 
 
-def _latest(step: Step, view: _View, rows: _Located, cutoffs: Instants, block: Numbers) -> None:
-    values = view.numbers(step.column, step.walk)
-    starts, ends, _, known_at = rows
+def _latest(step: Step, view: _View, edges: Any, cutoffs: Instants, block: Numbers) -> None:
+    values, known_at = view.numbers(step.column, step.walk), view.events.known_at
     past = step.walk is Walk.PAST
-    walks.latest(starts, ends, known_at, values, past, cutoffs, block[step.base : step.end])
+    walks.latest(edges[-1], edges[0], known_at, values, past, cutoffs, block[step.base : step.end])
 
 
-def _latest_at(step: Step, view: _View, rows: _Located, cutoffs: Instants, block: Numbers) -> None:
-    values = view.numbers(step.column, step.walk)
-    walks.latest_at(*rows, values, cutoffs, block[step.instants], block[step.base : step.end])
+def _latest_at(step: Step, view: _View, edges: Any, cutoffs: Instants, block: Numbers) -> None:
+    values, at, known_at = view.numbers(step.column, step.walk), view.events.at, view.events.known_at
+    instants, out = block[step.instants], block[step.base : step.end]
+    walks.latest_at(edges[-1], edges[0], at, known_at, values, cutoffs, instants, out)
 
 
 _WALKS = {
-    Walk.TALLY: _tally,
+    Walk.COUNT: _count,
+    Walk.BOUNDS: _bounds,
+    Walk.RHYTHM: _rhythm,
     Walk.SUMS: _windowed,
-    Walk.DISTINCT: _coded,
+    Walk.DISTINCT: _distinct,
     Walk.VARIETY: _coded,
     Walk.MOVES: _windowed,
     Walk.LATEST: _latest,
@@ -172,28 +232,43 @@ _WALKS = {
 }
 
 
-def _views(plan: Plan, bucket: Bucket, cutoffs: Instants) -> Iterator[Grouped]:
+def _views(plan: Plan, bucket: Bucket, cutoffs: Instants) -> list[_View]:
     """Find the events of every source, and whose they are."""
     in_households = any(source.whose == HOUSEHOLD for source in plan.sources)
     households = Households.known(bucket, cutoffs) if in_households else None
-    for source in plan.sources:
-        if source.table in SHARED:
-            found = grouping.shared(bucket, source.table, cutoffs)
-            yield Grouped(_select(found.events, source.conditions), found.owners)
-            continue
+    views: list[_View] = []
+    for source, within in zip(plan.sources, plan.within, strict=True):
+        if within < 0:
+            views.append(_View(_grouped(source, bucket, cutoffs, households)))
+        else:
+            whole = views[within].grouped
+            views.append(_View(whole, _passed(whole.events, source.conditions)))
+    return views
+
+
+def _grouped(
+    source: EventSource, bucket: Bucket, cutoffs: Instants, households: Households | None
+) -> Grouped:
+    """Find the events of a source that is no part of another, and whose they are."""
+    if source.table in SHARED:
+        found = grouping.shared(bucket, source.table, cutoffs)
+    else:
         events = bucket.events(source.table)
         if source.is_retimed:
             events = grouping.retimed(events, source.at)
-        events = _select(events, source.conditions)
         of_all = households if source.whose == HOUSEHOLD else None
-        yield of_all.together(events) if of_all else grouping.own(events)
+        found = of_all.together(events) if of_all else grouping.own(events)
+    relative = [test for test in source.conditions if test.is_relative]
+    if not relative:
+        return found
+    others = tuple(test for test in source.conditions if not test.is_relative)
+    kept = found.events.keep(_passed(found.events, others)) if others else found.events
+    return seen(Grouped(kept, found.owners), relative, cutoffs)
 
 
-def _select(events: Events, conditions: tuple[Condition, ...]) -> Events:
-    """Keep the events that pass every condition, still by customer and in order of time."""
-    if not conditions or not len(events.at):
-        return events
-    return events.keep(np.logical_and.reduce([_passes(events, condition) for condition in conditions]))
+def _passed(events: Events, conditions: tuple[Condition, ...]) -> npt.NDArray[np.bool_]:
+    """Whether each event passes every condition."""
+    return reduce(np.logical_and, [_passes(events, one) for one in conditions])
 
 
 def _passes(events: Events, condition: Condition) -> npt.NDArray[np.bool_]:
@@ -202,8 +277,9 @@ def _passes(events: Events, condition: Condition) -> npt.NDArray[np.bool_]:
         return np.zeros(len(events.at), np.bool_)
     if condition.operator == "in":
         levels = events.levels.get(condition.column, ())  # none where nobody's is filled in
-        wanted = [code for code, level in enumerate(levels) if level in condition.value]  # type: ignore[operator]
-        return np.isin(values, wanted)
+        # The last is that of a null.
+        wanted = np.array([*(level in condition.value for level in levels), False])  # type: ignore[operator]
+        return wanted[values.astype(np.int32, copy=False)] if levels else np.zeros(len(values), np.bool_)
     if condition.operator == "known":
         return ~np.isnan(values) if values.dtype == np.float64 else values != NULL_CODE
     compare: dict[str, Any] = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}

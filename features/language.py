@@ -61,7 +61,6 @@ __all__ = [
     "rises",
     "seasonal_trend",
     "share",
-    "smaller",
     "std",
     "total",
     "trend",
@@ -221,8 +220,3 @@ def quiet(name: str, since: AnyFeature, anything: AnyFeature) -> Derived:
     Both are days since the last of some events; what happened at one instant counts as quiet still.
     """
     return Derived(name, Operator.QUIET, since, anything, "days")
-
-
-def smaller(name: str, one: AnyFeature, other: AnyFeature) -> Derived:
-    """Return the smaller of two, in the unit of the first."""
-    return Derived(name, Operator.SMALLER, one, other, one.unit)

@@ -10,11 +10,10 @@
 1           b 1970-01-01 00:00:00+00:00                  0.0
 """
 
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +21,8 @@ import pandas as pd
 
 from features import kernel
 from features.events import Bucket, Instants, Numbers
-from features.language import AnyFeature, Derived, FeatureSet
-
-Result = TypeVar("Result")
+from features.language import Derived, FeatureSet
+from features.turns import Result, in_turn
 
 N_WORKERS = 2
 """Buckets at work at once: each holds one bucket in memory, and the kernel releases the GIL."""
@@ -106,7 +104,11 @@ class Panel:
 
 def panel_of(features: FeatureSet, bucket: Bucket, cutoffs: Instants) -> Panel:
     """Compute the panel of one bucket: every customer at every cutoff, cutoffs outermost."""
-    levels = {feature.name: found for feature in features if (found := _levels(feature, bucket)) is not None}
+    levels = {
+        name: found
+        for name, table, column in _categories(features)
+        if (found := _levels(table, column, bucket)) is not None
+    }
     return Panel(
         features,
         bucket.customer_ids,
@@ -117,13 +119,20 @@ def panel_of(features: FeatureSet, bucket: Bucket, cutoffs: Instants) -> Panel:
     )
 
 
-def _levels(feature: AnyFeature, bucket: Bucket) -> Sequence[str] | None:
-    """Return the values that the codes of a feature stand for; None where it is a number."""
-    if isinstance(feature, Derived) or not feature.takes_levels:
-        return None
-    table = feature.source.table
+@lru_cache(maxsize=32)
+def _categories(features: FeatureSet) -> list[tuple[str, str, str]]:
+    """Name, table and column of the features whose values may be codes of levels."""
+    return [
+        (feature.name, feature.source.table, str(feature.column))
+        for feature in features
+        if not isinstance(feature, Derived) and feature.takes_levels
+    ]
+
+
+def _levels(table: str, column: str, bucket: Bucket) -> Sequence[str] | None:
+    """Return the values that the codes of a column stand for; None where it is one of numbers."""
     events = bucket.shared[table].events if table in bucket.shared else bucket.events(table)
-    return events.levels.get(str(feature.column))
+    return events.levels.get(column)
 
 
 def each_bucket(
@@ -133,14 +142,7 @@ def each_bucket(
 
     Never more than `N_WORKERS` buckets and as many finished results are in memory.
     """
-    with ThreadPoolExecutor(N_WORKERS) as pool:
-        pending: deque[Future[Result]] = deque()
-        for index in range(reader.n_buckets):
-            pending.append(pool.submit(lambda i: work(reader.read(i, columns)), index))
-            if len(pending) > N_WORKERS:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+    return in_turn(lambda index: work(reader.read(index, columns)), range(reader.n_buckets), N_WORKERS)
 
 
 def concatenate(panels: Sequence[Panel]) -> Panel:

@@ -8,11 +8,12 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from features.currencies import MINOR_DIGITS
-from features.errors import DataError, UserError, did_you_mean
+from features.errors import DataError, UserError
 from features.naming import name as in_quotes
 from features.proposing import dated, inventory, snapshots
 from features.proposing.drafts import Choice, Draft, Line, Proposal, quoted
@@ -73,9 +74,10 @@ def propose(
 def _refuse_unknown(currency: str) -> None:
     """Refuse a currency that nobody knows."""
     if currency not in MINOR_DIGITS:
-        raise UserError(
-            f"{currency!r} is not an ISO 4217 currency code. {did_you_mean(currency, MINOR_DIGITS)}"
-        )
+        known = {**_WORDS, **_SYMBOLS}.get(currency.lower())
+        near = [known] if known else get_close_matches(currency.upper(), MINOR_DIGITS, n=1)
+        advice = f"Did you mean {near[0]}?" if near else "Write its three letters, as in USD or EUR."
+        raise UserError(f"{currency!r} is not an ISO 4217 currency code. {advice}")
 
 
 def sources_of(sources: Sequence[str], tables: Sequence[str] | None) -> list[str]:

@@ -1,8 +1,8 @@
 """Satisfaction features: what customers said, against what they had expected, and whether they fell silent.
 
 An answer is bad if what was delivered fell short of what was expected; the scale of a score is a business's
-own, so a score is only compared with the same customer's.  All questions are taken as one: where they have
-different scales, map a source for the one whose score counts.
+own, and so is that of a question, so a score is only compared with the same customer's answers to the same
+question: the one that was last answered with a score.
 """
 
 from features.behaviour import CONTACTS
@@ -27,18 +27,20 @@ from features.windows import days
 SURVEYS = EventSource("surveys", at="answered_at")
 COMPARED = SURVEYS.where(SURVEYS["expectation"].is_known(), SURVEYS["delivery"].is_known()).named("compared")
 DISAPPOINTED = SURVEYS.where(SURVEYS["delivery"] < SURVEYS["expectation"]).named("bad_answers")
+SCORED = SURVEYS.where(SURVEYS["score"].is_known())
+LAST_QUESTION = SCORED.where(SURVEYS["question"].is_newest()).named("last_question")
 
 _YEAR = days(365)
 
 SATISFACTION_FEATURES = FeatureSet(
     count(SURVEYS).over(_YEAR),
     days_since_last(SURVEYS),
-    latest(SURVEYS["score"]),
-    mean(SURVEYS["score"]).over(days(90), _YEAR),
-    minimum(SURVEYS["score"]).over(_YEAR),
-    change(SURVEYS["score"]).over(_YEAR),
-    rises(SURVEYS["score"]).over(_YEAR),
-    falls(SURVEYS["score"]).over(_YEAR),
+    latest(LAST_QUESTION["score"]),
+    mean(LAST_QUESTION["score"]).over(days(90), _YEAR),
+    minimum(LAST_QUESTION["score"]).over(_YEAR),
+    change(LAST_QUESTION["score"]).over(_YEAR),
+    rises(LAST_QUESTION["score"]).over(_YEAR),
+    falls(LAST_QUESTION["score"]).over(_YEAR),
     difference(
         "surveys_delivery_less_expectation", latest(COMPARED["delivery"]), latest(COMPARED["expectation"])
     ),

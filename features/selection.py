@@ -31,10 +31,11 @@ def kind_of(table: str, column: str) -> Kind | None:
 
 @dataclass(frozen=True)
 class Condition:
-    """A test on one column of an event: ``operator`` is one of ``in known < <= > >=``.
+    """A test on one column of an event.
 
-    A null never passes; ``known`` asks for nothing else.  A ``value`` that is a text names another column of
-    the same event, with which the first is compared.
+    The ``operator`` is one of ``in known < <= > >= ahead newest changed lower``.
+    A null never passes, but for ``ahead``; ``known`` asks for nothing else.  A ``value`` that is a text names
+    another column of the same event, with which the first is compared.
     """
 
     column: str
@@ -45,6 +46,11 @@ class Condition:
     def columns(self) -> tuple[str, ...]:
         """The columns that the test reads."""
         return (self.column, self.value) if isinstance(self.value, str) else (self.column,)
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether the same event may pass at one cutoff and not at another."""
+        return self.operator in {"ahead", "newest", "changed", "lower"}
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,22 @@ class ColumnOf:
     def is_known(self) -> Condition:
         """Pass where the column is filled."""
         return Condition(self.name, "known")
+
+    def is_ahead(self) -> Condition:
+        """Pass where the time in the column has not come before the cutoff, or is not filled."""
+        return Condition(self.name, "ahead")
+
+    def is_newest(self) -> Condition:
+        """Pass where the column is what it is at the newest visible event."""
+        return Condition(self.name, "newest")
+
+    def is_changed(self) -> Condition:
+        """Pass where the column is another than at the visible event before."""
+        return Condition(self.name, "changed")
+
+    def is_lower(self) -> Condition:
+        """Pass where the column is less than at the visible event before."""
+        return Condition(self.name, "lower")
 
     def __lt__(self, value: "float | ColumnOf") -> Condition:
         """Pass where the column is less than ``value``."""
@@ -92,6 +114,8 @@ class EventSource:
         The time column that says when a row happened.  With another one than the table's own, as in
         ``EventSource("subscriptions", at="ended_at")``, a row happens at that time; without it, never.
     conditions : tuple of Condition
+        What each event must pass.  Those that look at the cutoff, at the newest event or at the one before
+        see the visible events that pass the others.
     label : str
         Begins the names of the features; the table's name unless `named` says otherwise.
     whose : str
@@ -101,7 +125,8 @@ class EventSource:
     ------
     ValueError
         The table or its time column is unknown, or a condition reads a time: a time may lie in the future of
-        the cutoff, so that it is filled says something that nobody knew.
+        the cutoff, so that it is filled says something that nobody knew; only whether it lies ahead is asked.
+        Or a household's events are asked of a table whose rows are nobody's own.
     """
 
     table: str
@@ -115,9 +140,20 @@ class EventSource:
         object.__setattr__(self, "label", self.label or self.table)
         if self.at == "known_at" or kind_of(self.table, self.at) is not Kind.TIME:
             raise ValueError(f"{self.table} has no times {self.at!r} at which its rows happen")
-        for column in self.tested:
-            if kind_of(self.table, column) is Kind.TIME:
+        if self.whose and self.table in SHARED:
+            said = f"the rows of {self.table} are nobody's own, so no household has any"
+            raise ValueError(f"{said}: leave out of({self.whose!r})")
+        for test in self.conditions:
+            self._check(test)
+
+    def _check(self, test: Condition) -> None:
+        """Refuse to read a time, but for whether it lies ahead."""
+        for column in test.columns:
+            is_time = kind_of(self.table, column) is Kind.TIME
+            if is_time and test.operator != "ahead":
                 raise ValueError(f"{column} is a time: make it the time of a source, at={column!r}")
+            if test.operator == "ahead" and not is_time:
+                raise ValueError(f"{column} is no time, so it cannot lie ahead: ask is_ahead() of a time")
 
     def __getitem__(self, column: str) -> ColumnOf:
         """Return one column of these events."""

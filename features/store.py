@@ -29,8 +29,7 @@ import pyarrow.parquet as pq
 
 from features.business import Business
 from features.errors import DataError, UserError, did_you_mean
-from features.events import Bucket, Codes, Events, Numbers, Shared
-from features.storing.sharing import share
+from features.events import Bucket, Codes, Events, Numbers, Shared, share
 from features.tables import SHARED, TABLES, Kind
 
 FORMAT = 2
@@ -39,7 +38,10 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class TableRecord:
-    """What a build found in one table; ``rows_in = stored + duplicates + rejected``."""
+    """What a build found in one table; ``rows_in = stored + duplicates + rejected``.
+
+    ``reasons`` counts rejected rows; ``notes`` counts values that were read otherwise than they are written.
+    """
 
     rows_in: int
     stored: int
@@ -50,6 +52,7 @@ class TableRecord:
     last_at: int | None
     late: bool
     columns: dict[str, str]
+    notes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -195,8 +198,7 @@ class Store:
 
     def customer_ids(self, index: int) -> list[str]:
         """Return the customers of a bucket, sorted."""
-        column = pq.read_table(file_of(self.folder / "customers", index)).column(0)
-        ids: list[str] = column.to_pylist()
+        ids: list[str] = _read(file_of(self.folder / "customers", index)).column(0).to_pylist()
         return ids
 
     def levels(self, table: str, column: str) -> Sequence[str]:
@@ -275,7 +277,7 @@ class Store:
         self._require(table, wanted)
         structural = ["customer", "at", "known_at"] if record.late else ["customer", "at"]
         file = file_of(self.folder / folder_of(table), index)
-        rows = pq.read_table(file, columns=[*structural, *wanted], use_threads=False)
+        rows = _read(file, [*structural, *wanted])
         customer = rows.column("customer").to_numpy()
         offsets = np.searchsorted(customer, np.arange(n_customers + 1, dtype=np.int32)).astype(np.int64)
         at = rows.column("at").to_numpy()
@@ -298,6 +300,12 @@ class Store:
         kinds = self.manifest.tables[table].columns
         categories = [column for column in wanted if kinds[column] == Kind.CATEGORY]
         return Levels(categories, lambda column: self.levels(table, column))
+
+
+def _read(file: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read some columns of a file of a bucket; other buckets are read at the same time."""
+    with pq.ParquetFile(file) as rows:
+        return rows.read(columns, use_threads=False)
 
 
 def _array(column: pa.ChunkedArray, kind: Kind) -> Numbers | Codes:

@@ -1,14 +1,13 @@
 """The compiled walks of the kernel: one pass backwards from each cutoff for each customer.
 
-`locate` finds for each customer and cutoff the rows ``[starts, ends)`` that happened before the cutoff.
-Every walk then goes from ``ends - 1`` down and leaves the windows one after the other, the shortest first,
-writing its running figures down as it leaves each.  A row that was not known before the cutoff is stepped
-over.
+`locate` and `edge` find for each customer and cutoff the rows that happened before the cutoff, and the
+first row of each window.  Every walk then goes from the last of them down, the shortest window first, and
+gives each window the running figures.  A row that was not known before the cutoff is stepped over.
 
-All of them work on a run of ``n`` customers and release the GIL.  They take ``starts`` and ``ends``
-(n_cutoffs, n), ``at`` and ``known_at`` (n_events,), ``cutoffs`` and ``windows`` (ascending lengths in
-microseconds; `EVER` has no beginning), and write figure ``f`` of window ``w`` to
-``out[f * n_windows + w, cutoff, customer]``.
+All of them work on a run of ``n`` customers and release the GIL.  ``edges`` (n_edges, n_cutoffs, n) say where
+the rows end (0), each window begins, and the rows begin (-1).  ``known_at`` is (n_events,);
+``windows`` are the places of some windows among the edges, the shortest first.
+Figure ``f`` of window ``w`` is written to ``out[f * n_windows + w, cutoff, customer]``.
 """
 
 import numpy as np
@@ -37,12 +36,6 @@ def _newest(at: Instants, start: int, end: int, cutoff: int) -> int:  # pragma: 
 
 
 @njit(cache=True, nogil=True)
-def _opens(cutoff: int, window: int) -> int:  # pragma: no cover (compiled)
-    """First instant of the window; an endless one has no first instant."""
-    return -(2**63) if window == EVER else cutoff - window
-
-
-@njit(cache=True, nogil=True)
 def locate(
     offsets: Places, owners: Places, first: int, at: Instants, cutoffs: Instants, starts: Places, ends: Places
 ) -> None:  # pragma: no cover (compiled)
@@ -60,149 +53,154 @@ def locate(
 
 
 @njit(cache=True, nogil=True)
-def tally(
-    starts: Places,
-    ends: Places,
-    at: Instants,
-    known_at: Instants,
-    cutoffs: Instants,
-    windows: Instants,
-    out: Numbers,
+def edge(
+    at: Instants, cutoffs: Instants, spans: Instants, edges: Places
 ) -> None:  # pragma: no cover (compiled)
-    """Count, active days, first, last, sum of squared day gaps."""
-    (n_cutoffs, n), n_windows = starts.shape, len(windows)
+    """Find where each window begins: ``edges`` holds what `locate` found, ends first and starts last."""
+    _, n_cutoffs, n = edges.shape
     for k in range(n_cutoffs):
-        cutoff = cutoffs[k]
         for i in range(n):
-            count, days, gap_squares, last_day = 0.0, 0.0, 0.0, 0
-            first, last = np.nan, np.nan
-            j = ends[k, i] - 1
+            start, first = edges[-1, k, i], edges[0, k, i]
+            for s in range(len(spans) - 1):
+                while first > start and at[first - 1] >= cutoffs[k] - spans[s]:
+                    first -= 1
+                edges[1 + s, k, i] = first
+
+
+@njit(cache=True, nogil=True)
+def kept(before: Places, edges: Places, out: Places) -> None:  # pragma: no cover (compiled)
+    """Find the edges among some of the rows; ``before`` (n_events + 1,) counts those before each row."""
+    n_edges, n_cutoffs, n = edges.shape
+    for e in range(n_edges):
+        for k in range(n_cutoffs):
+            for i in range(n):
+                out[e, k, i] = before[edges[e, k, i]]
+
+
+@njit(cache=True, nogil=True)
+def count(
+    edges: Places, known_at: Instants, cutoffs: Instants, windows: Places, out: Numbers
+) -> None:  # pragma: no cover (compiled)
+    """How many rows."""
+    _, n_cutoffs, n = edges.shape
+    for k in range(n_cutoffs):
+        for i in range(n):
+            found = 0
+            j = edges[0, k, i] - 1
+            for w in range(len(windows)):
+                while j >= edges[windows[w], k, i]:
+                    found += known_at[j] < cutoffs[k]
+                    j -= 1
+                out[w, k, i] = found
+
+
+@njit(cache=True, nogil=True)
+def bounds(
+    edges: Places, at: Instants, known_at: Instants, cutoffs: Instants, windows: Places, out: Numbers
+) -> None:  # pragma: no cover (compiled)
+    """First, last."""
+    (_, n_cutoffs, n), n_windows = edges.shape, len(windows)
+    for w in range(n_windows):
+        for k in range(n_cutoffs):
+            for i in range(n):
+                first, last = edges[windows[w], k, i], edges[0, k, i] - 1
+                while last >= first and known_at[last] >= cutoffs[k]:
+                    last -= 1
+                while first <= last and known_at[first] >= cutoffs[k]:
+                    first += 1
+                out[w, k, i] = at[first] if first <= last else np.nan
+                out[n_windows + w, k, i] = at[last] if first <= last else np.nan
+
+
+@njit(cache=True, nogil=True)
+def rhythm(
+    edges: Places, at: Instants, known_at: Instants, cutoffs: Instants, windows: Places, out: Numbers
+) -> None:  # pragma: no cover (compiled)
+    """Active days, sum of squared day gaps."""
+    (_, n_cutoffs, n), n_windows = edges.shape, len(windows)
+    for k in range(n_cutoffs):
+        for i in range(n):
+            days, gap_squares, last_day = 0.0, 0.0, 0
+            j = edges[0, k, i] - 1
             for w in range(n_windows):
-                opens = _opens(cutoff, windows[w])
-                while j >= starts[k, i] and at[j] >= opens:
-                    if known_at[j] < cutoff:
+                while j >= edges[windows[w], k, i]:
+                    if known_at[j] < cutoffs[k]:
                         day = at[j] // MICROSECONDS_PER_DAY
-                        if count == 0:
-                            last = float(at[j])
+                        if days == 0:
                             days = 1.0
                         elif day != last_day:
                             days += 1
                             gap_squares += float(last_day - day) ** 2
-                        count += 1
-                        first = float(at[j])
                         last_day = day
                     j -= 1
-                out[w, k, i] = count
-                out[n_windows + w, k, i] = days
-                out[2 * n_windows + w, k, i] = first
-                out[3 * n_windows + w, k, i] = last
-                out[4 * n_windows + w, k, i] = gap_squares
+                out[w, k, i] = days
+                out[n_windows + w, k, i] = gap_squares
 
 
 @njit(cache=True, nogil=True)
-def marks(offsets: Places, at: Instants) -> tuple[Numbers, Numbers]:  # pragma: no cover (compiled)
-    """Days begun, and squared day gaps, summed up from the first row of all to each: (n_events,) both."""
-    days, gap_squares = np.empty(len(at)), np.empty(len(at))
-    n_days, squares = 0.0, 0.0
-    for i in range(len(offsets) - 1):
-        for j in range(offsets[i], offsets[i + 1]):
-            gap = at[j] // MICROSECONDS_PER_DAY - at[j - 1] // MICROSECONDS_PER_DAY if j > offsets[i] else 0
-            squares += float(gap) ** 2
-            n_days += gap > 0
-            days[j], gap_squares[j] = n_days, squares
-    return days, gap_squares
-
-
-@njit(cache=True, nogil=True)
-def tally_known(
-    starts: Places,
-    ends: Places,
-    at: Instants,
-    days: Numbers,
-    gap_squares: Numbers,
-    cutoffs: Instants,
-    windows: Instants,
-    out: Numbers,
-) -> None:  # pragma: no cover (compiled)
-    """The figures of `tally` where every row was known at once: from `marks`, without walking.
-
-    Differences of whole numbers below 2**53 are exact, so both give the same bytes.
-    """
-    (n_cutoffs, n), n_windows = starts.shape, len(windows)
-    for k in range(n_cutoffs):
-        for i in range(n):
-            first, end = ends[k, i], ends[k, i]
-            for w in range(n_windows):
-                first = _newest(at, starts[k, i], first, _opens(cutoffs[k], windows[w]))
-                found = first < end
-                out[w, k, i] = end - first
-                out[n_windows + w, k, i] = days[end - 1] - days[first] + 1 if found else 0.0
-                out[2 * n_windows + w, k, i] = at[first] if found else np.nan
-                out[3 * n_windows + w, k, i] = at[end - 1] if found else np.nan
-                out[4 * n_windows + w, k, i] = gap_squares[end - 1] - gap_squares[first] if found else 0.0
+def longest(edges: Places, window: int) -> int:  # pragma: no cover (compiled)
+    """Most rows that anybody has in a window."""
+    rows = 0
+    for k in range(edges.shape[1]):
+        for i in range(edges.shape[2]):
+            found = edges[0, k, i] - edges[window, k, i]
+            if found > rows:  # noqa: PLR1730  (`max` takes longer to compile)
+                rows = found
+    return rows
 
 
 @njit(cache=True, nogil=True)
 def sums(
-    starts: Places,
-    ends: Places,
-    at: Instants,
-    known_at: Instants,
-    values: Numbers,
-    cutoffs: Instants,
-    windows: Instants,
-    out: Numbers,
+    edges: Places, known_at: Instants, values: Numbers, cutoffs: Instants, windows: Places, out: Numbers
 ) -> None:  # pragma: no cover (compiled)
     """Filled count, total, sum of squares, largest, smallest."""
-    (n_cutoffs, n), n_windows = starts.shape, len(windows)
+    (_, n_cutoffs, n), n_windows = edges.shape, len(windows)
+    # The figures of every length of the walk, from which each window takes its own: one loop, not one each.
+    running = np.empty((1 + longest(edges, windows[-1]), 5))
+    for f in range(5):
+        running[0, f] = 0.0 if f < 3 else np.nan  # noqa: PLR2004  (three sums and two extremes)
     for k in range(n_cutoffs):
-        cutoff = cutoffs[k]
         for i in range(n):
-            filled, total, squares, largest, smallest = 0.0, 0.0, 0.0, np.nan, np.nan
-            j = ends[k, i] - 1
+            filled, total, squares, largest, smallest = 0.0, 0.0, 0.0, -np.inf, np.inf
+            end = edges[0, k, i]
+            for r in range(end - edges[windows[-1], k, i]):
+                j = end - 1 - r
+                value = values[j]
+                if known_at[j] < cutoffs[k] and not np.isnan(value):
+                    filled += 1
+                    total += value
+                    squares += value * value
+                    largest, smallest = max(largest, value), min(smallest, value)
+                figures = running[r + 1]
+                figures[0], figures[1], figures[2] = filled, total, squares
+                figures[3] = largest if filled else np.nan
+                figures[4] = smallest if filled else np.nan
             for w in range(n_windows):
-                opens = _opens(cutoff, windows[w])
-                while j >= starts[k, i] and at[j] >= opens:
-                    value = values[j]
-                    if known_at[j] < cutoff and not np.isnan(value):
-                        filled += 1
-                        total += value
-                        squares += value * value
-                        if not value <= largest:
-                            largest = value
-                        if not value >= smallest:
-                            smallest = value
-                    j -= 1
-                out[w, k, i] = filled
-                out[n_windows + w, k, i] = total
-                out[2 * n_windows + w, k, i] = squares
-                out[3 * n_windows + w, k, i] = largest
-                out[4 * n_windows + w, k, i] = smallest
+                figures = running[end - edges[windows[w], k, i]]
+                for f in range(5):
+                    out[f * n_windows + w, k, i] = figures[f]
 
 
 @njit(cache=True, nogil=True)
 def distinct(
-    starts: Places,
-    ends: Places,
-    at: Instants,
+    edges: Places,
     known_at: Instants,
     codes: Codes,
     counts: Codes,
     seen: Codes,
     cutoffs: Instants,
-    windows: Instants,
+    windows: Places,
     out: Numbers,
 ) -> None:  # pragma: no cover (compiled)
     """How many different codes; ``counts`` and ``seen`` (n_levels,) are zero before and after."""
-    (n_cutoffs, n), n_windows = starts.shape, len(windows)
+    (_, n_cutoffs, n), n_windows = edges.shape, len(windows)
     for k in range(n_cutoffs):
         cutoff = cutoffs[k]
         for i in range(n):
             n_seen = 0
-            j = ends[k, i] - 1
+            j = edges[0, k, i] - 1
             for w in range(n_windows):
-                opens = _opens(cutoff, windows[w])
-                while j >= starts[k, i] and at[j] >= opens:
+                while j >= edges[windows[w], k, i]:
                     code = codes[j]
                     if known_at[j] < cutoff and code >= 0 and counts[code] == 0:
                         counts[code] = 1
@@ -216,27 +214,24 @@ def distinct(
 
 @njit(cache=True, nogil=True)
 def variety(
-    starts: Places,
-    ends: Places,
-    at: Instants,
+    edges: Places,
     known_at: Instants,
     codes: Codes,
     counts: Codes,
     seen: Codes,
     cutoffs: Instants,
-    windows: Instants,
+    windows: Places,
     out: Numbers,
 ) -> None:  # pragma: no cover (compiled)
     """Sum of squared shares, entropy, most frequent code; ``counts`` and ``seen`` as for `distinct`."""
-    (n_cutoffs, n), n_windows = starts.shape, len(windows)
+    (_, n_cutoffs, n), n_windows = edges.shape, len(windows)
     for k in range(n_cutoffs):
         cutoff = cutoffs[k]
         for i in range(n):
             n_seen, filled = 0, 0
-            j = ends[k, i] - 1
+            j = edges[0, k, i] - 1
             for w in range(n_windows):
-                opens = _opens(cutoff, windows[w])
-                while j >= starts[k, i] and at[j] >= opens:
+                while j >= edges[windows[w], k, i]:
                     code = codes[j]
                     if known_at[j] < cutoff and code >= 0:
                         if counts[code] == 0:
@@ -262,32 +257,29 @@ def variety(
 
 @njit(cache=True, nogil=True)
 def moves(
-    starts: Places,
-    ends: Places,
-    at: Instants,
+    edges: Places,
     known_at: Instants,
     values: Numbers,
     cutoffs: Instants,
-    windows: Instants,
+    windows: Places,
     out: Numbers,
 ) -> None:  # pragma: no cover (compiled)
     """Changes, rises and falls against the filled row before (in the window or not), newest, oldest."""
-    (n_cutoffs, n), n_windows = starts.shape, len(windows)
+    (_, n_cutoffs, n), n_windows = edges.shape, len(windows)
     for k in range(n_cutoffs):
         cutoff = cutoffs[k]
         for i in range(n):
             rises, falls, newest, oldest = 0, 0, np.nan, np.nan
-            before = ends[k, i] - 1
+            before = edges[0, k, i] - 1
             for w in range(n_windows):
-                opens = _opens(cutoff, windows[w])
                 # ``before`` is the next row to be looked at; the one that is left last waits for it in
                 # ``oldest``, so what is compared beyond the window belongs to the row inside.
-                while before >= starts[k, i]:
+                while before >= edges[-1, k, i]:
                     value = values[before]
                     if known_at[before] >= cutoff or np.isnan(value):
                         before -= 1
                         continue
-                    if at[before] < opens:
+                    if before < edges[windows[w], k, i]:
                         break
                     if np.isnan(newest):
                         newest = value
@@ -297,7 +289,7 @@ def moves(
                         falls += 1
                     oldest = value
                     before -= 1
-                beyond = values[before] if before >= starts[k, i] else np.nan
+                beyond = values[before] if before >= edges[-1, k, i] else np.nan
                 rise, fall = int(oldest > beyond), int(oldest < beyond)
                 out[w, k, i] = rises + falls + rise + fall
                 out[n_windows + w, k, i] = rises + rise

@@ -29,6 +29,10 @@ class Answer:
     complaint: str = ""
 
 
+_DERIVED = {"plan_prices": "made from subscriptions: each plan's median price, month by month"}
+"""Tables of a build that no source has, and where they come from."""
+
+
 def build(arguments: Namespace) -> Answer:
     """Read the sources into the store."""
     from features.build import build as build_store
@@ -37,7 +41,14 @@ def build(arguments: Namespace) -> Answer:
     report = build_store(businesses.load(arguments.business), progress=progress())
     manifest = report.manifest
     rows = [
-        [name, t.rows_in, t.stored, t.duplicates, t.rejected, _reasons(t.reasons)]
+        [
+            name,
+            t.rows_in,
+            t.stored,
+            t.duplicates,
+            t.rejected,
+            _DERIVED.get(name) or _reasons(t.reasons | t.notes),
+        ]
         for name, t in manifest.tables.items()
     ]
     text = (
@@ -306,8 +317,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     ----  -----
     a         1
     bb    1,234
+    >>> print(table(["share", "percentile"], [[0.25, 5.25], [1.0, 97.5]]))
+    share  percentile
+    -----  ----------
+    0.250         5.2
+    1.000        97.5
     """
-    texts = [[_cell(value) for value in row] for row in rows]
+    digits = [_digits([row[i] for row in rows]) for i in range(len(header))]
+    texts = [[_cell(value, n) for value, n in zip(row, digits, strict=True)] for row in rows]
     widths = [max(len(line[i]) for line in [list(header), *texts]) for i in range(len(header))]
     right = [any(isinstance(row[i], int | float) for row in rows) for i in range(len(header))]
 
@@ -318,11 +335,16 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join([line(list(header)), line(["-" * width for width in widths]), *map(line, texts)])
 
 
-def _cell(value: Any) -> str:
+def _digits(column: Sequence[Any]) -> int:
+    """How many digits after the point matter in a column: the same in every row."""
+    return 1 if any(isinstance(value, float) and abs(value) >= 10 for value in column) else 3  # noqa: PLR2004  (digits that matter)
+
+
+def _cell(value: Any, digits: int) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"  # noqa: PLR2004  (digits that matter)
+        return f"{value:,.{digits}f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -45,7 +45,6 @@ from features.language import (
     rises,
     seasonal_trend,
     share,
-    smaller,
     std,
     total,
     trend,
@@ -70,6 +69,12 @@ BAD = SURVEYS.where(SURVEYS["delivery"] < SURVEYS["expectation"]).named("bad")
 CAMPAIGNS = EventSource("campaigns", at="sent_at")
 EXITS = EventSource("exits", at="left_at")
 PROFILE = EventSource("customers", at="valid_from")
+
+RUNNING = SUBSCRIPTIONS.where(SUBSCRIPTIONS["ended_at"].is_ahead()).named("running")
+DOWNGRADED = SUBSCRIPTIONS.where(
+    SUBSCRIPTIONS["price"].is_known(), SUBSCRIPTIONS["plan"].is_changed(), SUBSCRIPTIONS["price"].is_lower()
+).named("downgraded")
+SAME_QUESTION = SURVEYS.where(SURVEYS["score"].is_known(), SURVEYS["question"].is_newest()).named("same")
 
 ENDED = EventSource("subscriptions", at="ended_at").named("ended")
 CHEAP_ENDED = ENDED.where(ENDED["price"] <= 1250).named("cheap_ended")
@@ -122,11 +127,15 @@ OTHER_FEATURES = FeatureSet(
     total(CHEAP["price"]).over(days(180)),
     change_since(SUBSCRIPTIONS["price"], CONTACTS),
     days_to_renewal(SUBSCRIPTIONS["billing_period"]),
+    days_to_renewal(RUNNING["billing_period"]),
+    latest(RUNNING["price"]),
+    count(DOWNGRADED).over(days(90)),
+    count(DOWNGRADED.of("household").named("home_downgraded")),
+    change(SAME_QUESTION["score"]).over(days(90), days(365)),
+    latest(SAME_QUESTION.of("household").named("home_same")["score"]),
     ratio("answers_per_campaign", count(RESPONSES).ever, count(CAMPAIGNS).ever),
     difference("longest_less_shortest", maximum(CONTACTS["waiting_seconds"]).ever, latest(BAD["score"])),
     quiet("days_silent_since_bad", days_since_last(BAD), days_since_last(CONTACTS)),
-    smaller("fewer_of_both", count(BAD).ever, changes(CONTACTS["channel"]).ever),
-    smaller("sooner_of_both", days_since_last(BAD), days_since_last(RESPONSES)),
     count(CHEAP_ENDED).over(days(90)),
     days_since_last(ENDED),
     latest(ENDED["plan"]),
@@ -161,6 +170,7 @@ OTHER_FEATURES = FeatureSet(
     count(DEAR).over(days(30)),
     difference("price_above_plan", latest(SUBSCRIPTIONS["price"]), latest(PLAN_PRICES["price"])),
     count(PLAN_PRICES),
+    count(MARKET.where(MARKET["price_index"].is_lower()).named("cheaper")).over(days(90)),
 )
 """Features beside the catalogue's, at least one of every aggregate, operator, and kind of source."""
 
@@ -260,7 +270,7 @@ _VALUES = {
     "region": (None, "north", "south", "west"),
     "campaign": ("spring", "autumn"),
     "arm": ("offer", "control"),
-    "question": ("satisfied?",),
+    "question": ("satisfied?", "recommend?"),
 }
 _SHARED_VALUES = {"region": (None, "north", "south", "east"), "plan": ("basic", "gold"), "price": (0, 1250)}
 

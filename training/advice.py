@@ -58,6 +58,8 @@ _CONTRACTS_SAID = (
     "be guessed from silence. This version trains no model of it yet."
 )
 _EVEN = 0.5
+_FEW = 0.05
+_FEW_RETURN = "each horizon calls nearly everybody churned, so these purchases hardly tell them apart."
 _NO_TELLING = " Most of the silent come back: silence does not tell here who has left."
 _NO_PURCHASES = (
     "There are no purchases, so there is no time between them to advise from. "
@@ -288,7 +290,7 @@ def weigh(silences: Silences, facts: dict[str, Any], current: int | None = None)
     return Advice(
         "silence",
         days(best.horizon_days),
-        _reason(best),
+        _reason(best, 1 - float(silent[0, -1])),
         tuple(candidates),
         None if current is None or current >= followed else _candidate(silent, current, silences.customers),
         tuple(_point(silent[:1], day) for day in weeks),
@@ -331,20 +333,21 @@ def _point(silent: Numbers, day: int) -> dict[str, Any]:
     }
 
 
-def _reason(best: Candidate) -> str:
-    """Say in one line why this candidate."""
+def _reason(best: Candidate, returned: float) -> str:
+    """Say in one line why this candidate, and where so few returned that hardly anything follows from it."""
     after = "the year after" if best.followed_days == A_YEAR else f"the {best.followed_days} days after"
     came = f"of those it calls churned {_percent(best.regret.value)} came back in {after}"
     given_up = f"of those who came back it had given up {_percent(best.given_up)}"
+    few = f" Only {_percent(returned)} ever bought again: {_FEW_RETURN}" if returned < _FEW else ""
     if best.tolerable:
         return (
             f"{best.horizon_days}d is the shortest horizon with both errors at most "
-            f"{_percent(TOLERANCE)}: {came}, {given_up}."
+            f"{_percent(TOLERANCE)}: {came}, {given_up}.{few}"
         )
     return (
         f"{best.horizon_days}d is the longest horizon that this history can judge, and none keeps both "
         f"errors to {_percent(TOLERANCE)}: {came}, {given_up}."
-        f"{_NO_TELLING if best.regret.value > _EVEN else ''}"
+        f"{_NO_TELLING if best.regret.value > _EVEN else few}"
     )
 
 

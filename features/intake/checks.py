@@ -86,7 +86,7 @@ def typed_rows(
         [f"{r.trimmed} AS {name('t ' + r.name)}" for r in readings if r.trimmed],
         [f"{r.parsed} AS {name('p ' + r.name)}" for r in readings if r.parsed],
         [f"{r.value} AS {name('v ' + r.name)}" for r in readings]
-        + [f"{r.naive} AS {name('naive ' + r.name)}" for r in readings if r.naive],
+        + [f"{sql} AS {name(mark)}" for r in readings for mark, sql in r.marks.items()],
         _row_columns(business, table, {r.name for r in readings}, readings, now),
     ]
     rows = raw.relation

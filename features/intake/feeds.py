@@ -63,10 +63,14 @@ class Staged:
     may_combine : bool
         Whether rows that state facts of one time may be put together: they come from several sources, or
         identities made one customer of several.
+    whole : frozenset of str
+        Ids and categories that are whole numbers in every source; they become texts with their levels.
     duplicates : int
         Rows that said again what another said.
     reasons : dict of str to int
         How many rows are refused, by reason.
+    notes : dict of str to int
+        How many values of kept rows were read otherwise than they are written, by what was done.
     has_repeats : bool
         Whether any rows speak of one thing.
     """
@@ -78,8 +82,10 @@ class Staged:
     values: dict[str, Kind]
     now: int
     may_combine: bool = False
+    whole: frozenset[str] = frozenset()
     duplicates: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
     has_repeats: bool = False
 
     @property
@@ -120,10 +126,15 @@ class Staged:
 
     @property
     def fact_keys(self) -> tuple[str, ...]:
-        """Whom, and from when on, a row states facts about; empty for tables of events."""
+        """Whom, and from when on, a row states facts about; empty for tables of events.
+
+        What became known at another time is another version: it corrects the one before from then on.
+        """
         keys = {"customers": "customer_id", "market": "region"}
-        key = keys.get(self.name)
-        return ("_at",) if key and key not in self.kinds else (key, "_at") if key else ()
+        if self.name not in keys:
+            return ()
+        known = ["_known_at"] if "known_at" in self.kinds else []
+        return tuple([key for key in (keys[self.name],) if key in self.kinds] + ["_at"] + known)
 
     @property
     def staged_columns(self) -> str:
@@ -133,6 +144,12 @@ class Staged:
         """
         known = "_known_at" if "known_at" in self.kinds else "_at AS _known_at"
         return ", ".join([*map(name, self.columns), "_at", known])
+
+    def key_of(self, event_id: str) -> str:
+        """SQL of the number that stands for an event id, null where there is none."""
+        if "event_id" in self.whole:
+            return event_id
+        return f"CASE WHEN {event_id} IS NOT NULL THEN CAST(hash({event_id}) >> 1 AS BIGINT) END"
 
     def rows(self) -> str:
         """SQL of the staged rows of all sources, without the refused ones."""
@@ -173,11 +190,9 @@ class Staged:
         )
 
     def _combined(self, rows: str) -> str:
-        """SQL of facts, those of one time put together; they are known once all of them are."""
+        """SQL of facts, those of one time put together."""
         keys = [name(key) for key in self.fact_keys]
         facts = [column for column in [*self.values, *self.texts] if column not in self.fact_keys]
         columns = [*keys, *(f"max({name(fact)}) AS {name(fact)}" for fact in facts)]
-        return (
-            f"SELECT {', '.join(columns)}, max(_known_at) AS _known_at FROM ({rows}) "
-            f"GROUP BY {', '.join(keys)}"
-        )
+        known = [] if "_known_at" in self.fact_keys else ["_at AS _known_at"]
+        return f"SELECT {', '.join([*columns, *known])} FROM ({rows}) GROUP BY {', '.join(keys)}"

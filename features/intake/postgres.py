@@ -17,7 +17,7 @@ from features.intake.origins import Rows
 from features.naming import name, require
 
 
-def fetch(table: str, source: Rows, path: Path) -> None:
+def fetch(table: str, source: Rows, path: Path, *, is_mapped: bool = True) -> None:
     """Write the mapped columns of a table or query to a Parquet file.
 
     Parameters
@@ -28,6 +28,8 @@ def fetch(table: str, source: Rows, path: Path) -> None:
         A database URL with a table or a query.
     path : Path
         The file to write.
+    is_mapped : bool, default True
+        Whether a business.toml asks, which an error can then point to.
 
     Raises
     ------
@@ -38,7 +40,8 @@ def fetch(table: str, source: Rows, path: Path) -> None:
     """
     rows = f"({source.query}) AS source" if source.query is not None else _qualified(str(source.table))
     where = "the query" if source.query is not None else str(source.table)
-    with _asking(table), _connect(source.source) as connection, connection.cursor() as cursor:
+    place = f" in [tables.{table}]" if is_mapped else ""
+    with _asking(table, place), _connect(source.source) as connection, connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION READ ONLY")
         cursor.execute(f"SELECT * FROM {rows} LIMIT 0")
         available = [column[0] for column in cursor.description]
@@ -62,7 +65,7 @@ def look(table: str, source: Rows) -> None:
     UserError
         The driver is not installed.
     """
-    with _asking(table), _connect(source.source) as connection, connection.cursor() as cursor:
+    with _asking(table, ""), _connect(source.source) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT 1")
         cursor.fetchall()
 
@@ -79,8 +82,11 @@ def _connect(url: str) -> Any:
 
 
 @contextmanager
-def _asking(table: str) -> Iterator[None]:
-    """Turn what the driver raises into a DataError without the URL, the query or any value."""
+def _asking(table: str, place: str) -> Iterator[None]:
+    """Turn what the driver raises into a DataError without the URL, the query or any value.
+
+    The ``place`` is where a business.toml names the table, as in ``" in [tables.purchases]"``.
+    """
     from adbc_driver_manager import Error, OperationalError
 
     try:
@@ -90,15 +96,21 @@ def _asking(table: str) -> Iterator[None]:
         if isinstance(error, OperationalError) and not state:
             raise DataError(
                 f"{table}: the database cannot be reached or refuses to connect. "
-                f"Correct the postgresql:// URL in [tables.{table}], or start the database."
+                f"Correct the postgresql:// URL{place}, or start the database."
             ) from None
         if state == "42P01":
-            raise DataError(
-                f"{table}: the database has no such table. Correct table in [tables.{table}]."
-            ) from None
+            raise DataError(f"{table}: the database has no such table. Correct its name{place}.") from None
         raise DataError(
             f"{table}: the database refused to read the rows (SQLSTATE {state or 'unknown'}). "
-            f"Try the table or query of [tables.{table}] in psql."
+            f"Try the same table or query{place} in psql."
+        ) from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        # What fails after the first rows comes through Arrow, without a number.
+        raise DataError(
+            f"{table}: the database broke off while its rows were read. "
+            f"Try the same table or query{place} in psql."
         ) from None
 
 

@@ -27,8 +27,15 @@ LARGEST_NUMBER = 2**53
 """The largest number that is believed, as in a request; up to here every whole number is itself."""
 
 _FIRST, _END = parse_instant("1900-01-01"), parse_instant("2201-01-01")
+ENDS = frozenset({"ended_at", "responded_at"})
+"""Times at which something ends; many systems write the year 9999 for what has not ended yet."""
+
+_NEVER = parse_instant("9998-12-31")  # by every clock it is before the year 9999
 _WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
 _WHOLE |= {"U" + kind for kind in _WHOLE}
+SMALL = _WHOLE - {"HUGEINT", "UHUGEINT", "UBIGINT"}
+"""Types of whole numbers that a BIGINT can hold."""
+
 _LOCAL = {"DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"}
 _AWARE = "TIMESTAMP WITH TIME ZONE"
 _DIGITS = "([0-9]+([.][0-9]*)?|[.][0-9]+)"
@@ -62,6 +69,8 @@ class Reading:
         What was recognised in it; from then on ``"p name"``.
     naive : str or None
         For times as text: whether the value carries no zone; from then on ``"naive name"``.
+    endless : str or None
+        For the end of something: whether the value says that there is none yet; then ``"endless name"``.
     """
 
     name: str
@@ -72,14 +81,18 @@ class Reading:
     trimmed: str | None = None
     parsed: str | None = None
     naive: str | None = None
+    endless: str | None = None
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """SQL of what is noted of every value beside it, by the name of the note."""
+        marks = {"naive": self.naive, "endless": self.endless}
+        return {f"{mark} {self.name}": sql for mark, sql in marks.items() if sql is not None}
 
 
 @dataclass(frozen=True)
 class Place:
-    """What the reading of a column depends on: the business, and the column's names, type and format.
-
-    ``timezone`` is that of times that carry no zone.
-    """
+    """What the reading of a column depends on; ``timezone`` is that of times that carry no zone."""
 
     business: Business
     table: str
@@ -114,11 +127,6 @@ class Place:
     def is_number(self) -> bool:
         """Whether the source has this column as numbers."""
         return self.type in {"DOUBLE", "FLOAT", *_WHOLE} or self.type.startswith("DECIMAL")
-
-    @property
-    def is_moment(self) -> bool:
-        """Whether the source has this column as times or dates."""
-        return self.type in _LOCAL | {_AWARE}
 
     @property
     def is_whole(self) -> bool:
@@ -178,6 +186,8 @@ def read_id(place: Place) -> Reading:
     value = f"CASE WHEN {place.filled} THEN CAST({place.raw} AS VARCHAR) END"
     if not place.required:
         return Reading(column, Kind.ID, value, "true")
+    if not place.is_text:
+        return Reading(column, Kind.ID, value, place.filled, tuple(place.empty(place.filled)))
     fine = f"strlen({typed}) <= {LONGEST_ID} AND regexp_full_match({typed}, '[ -~]+')"
     reasons = (
         (f"{typed} IS NULL OR regexp_full_match({typed}, '[\\s\\p{{Z}}]*')", f"{column} is empty"),
@@ -208,17 +218,22 @@ def read_time(place: Place) -> Reading:
             f'"%Y%m%d" for days such as 19970101) to [tables.{place.table}].'
         )
     within = f"{place.typed} >= {_FIRST} AND {place.typed} < {_END}"
+    endless = None
+    if place.column in ENDS:
+        endless = f"coalesce({value} >= {_NEVER}, false)"
+        value, present = f"CASE WHEN NOT {endless} THEN {value} END", f"{present} AND NOT {endless}"
+        naive = naive and f"CASE WHEN NOT {endless} THEN {naive} END"
     reasons = (
         *place.empty(present),
         (f"{place.typed} IS NULL AND {present}", f"{place.column} is not a time"),
         (f"NOT ({within})", f"{place.column} is before 1900 or after 2200"),
     )
-    return Reading(place.column, Kind.TIME, value, within, reasons, trimmed, parsed, naive)
+    return Reading(place.column, Kind.TIME, value, within, reasons, trimmed, parsed, naive, endless)
 
 
 def _epoch(place: Place) -> str:
     """SQL of a time counted since 1970."""
-    if place.is_moment:
+    if place.type in _LOCAL | {_AWARE}:
         raise place.refuse(
             f"numbers, as its format says. Remove formats.{place.column}: it has a type already."
         )

@@ -136,7 +136,7 @@ def _rejected_of(business: Business, staged: Staged, feed: Feed, columns: Iterab
     reason = "_reason"
     if USED_TWICE in staged.reasons and feed.has("event_id"):
         used_twice = name(f"used twice {staged.name}")
-        is_one = f"{name('v event_id')} IN (SELECT event_id FROM {used_twice})"
+        is_one = f"{name('v event_id')} IN (SELECT CAST(event_id AS VARCHAR) FROM {used_twice})"
         reason = f"coalesce(_reason, CASE WHEN {is_one} THEN {text(USED_TWICE)} END)"
     numbered = f"SELECT row_number() OVER () AS _row, * FROM ({staged.typed(business, feed)})"
     return (

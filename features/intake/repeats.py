@@ -4,11 +4,20 @@ An event that comes twice counts once, and event ids are compared within a table
 they come from.  Facts of customers and of the market that hold from one time on are put together.
 """
 
+from collections.abc import Sequence
+
 import duckdb
+import numpy as np
+import pyarrow as pa
 
 from features.errors import DataError
 from features.intake.feeds import USED_TWICE, Staged
+from features.intake.slices import Keys, keys_of
 from features.naming import name
+from features.turns import in_turn
+
+KEYS_AT_ONCE, PARTS_AT_ONCE = 1 << 22, 2
+"""About how many keys of events a part has, and how many parts are looked at together."""
 
 
 def find_repeats(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
@@ -23,15 +32,18 @@ def find_repeats(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
         _find_repeated_facts(connection, staged)
     if not staged.has_events:
         return
+    suspects = found_twice(keys_of(staged.folder))
+    if not len(suspects):
+        return
     repeated, used_twice = name(f"repeated {staged.name}"), name(f"used twice {staged.name}")
     rows = staged.rows()
+    connection.complete()
+    connection.register("suspects", pa.table({"key": suspects}))
     connection.execute(
-        f"CREATE TEMP TABLE {repeated} AS SELECT event_id FROM ({rows}) WHERE event_id IS NOT NULL "
-        "GROUP BY event_id HAVING count(*) > 1"
+        f"CREATE TEMP TABLE {repeated} AS SELECT event_id FROM ({rows}) "
+        f"SEMI JOIN suspects ON key = {staged.key_of('event_id')} GROUP BY event_id HAVING count(*) > 1"
     )
-    row = connection.execute(f"SELECT count(*) FROM {repeated}").fetchone()
-    if not row or not row[0]:
-        return
+    connection.unregister("suspects")
     # An event that is delivered again is known again, later: that is no contradiction.
     content = ", ".join(name(column) for column in ["customer_id", "_at", *staged.values, *staged.texts])
     connection.execute(
@@ -51,6 +63,27 @@ def find_repeats(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
         staged.reasons[USED_TWICE] = int(refused)
 
 
+def found_twice(files: Sequence[Keys]) -> Keys:
+    """Return the keys that occur more than once, looking at a part of all keys at a time.
+
+    Examples
+    --------
+    >>> found_twice([np.array([7, 3, 9]), np.array([9, 4, 3, 9])]).tolist()
+    [3, 9]
+    """
+    if not files:
+        return np.empty(0, np.int64)
+    n_parts = 1 << max(0, (sum(map(len, files)) - 1) // KEYS_AT_ONCE).bit_length()
+
+    def twice(part: int) -> Keys:
+        keys = np.concatenate([file[file & (n_parts - 1) == part] for file in files])
+        # Ids that were counted up stand in order already, which the stable sort sees.
+        keys.sort(kind="stable")
+        return np.unique(keys[1:][keys[1:] == keys[:-1]])
+
+    return np.concatenate([*in_turn(twice, range(n_parts), PARTS_AT_ONCE)])
+
+
 def _find_repeated_facts(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
     """Find facts of one time: those that agree are put together, others stop the build."""
     keys = ", ".join(name(key) for key in staged.fact_keys)
@@ -60,7 +93,7 @@ def _find_repeated_facts(connection: duckdb.DuckDBPyConnection, staged: Staged) 
     ).fetchone()
     repeated, in_all = row or (0, 0)
     what = "customers" if staged.name == "customers" else "times"
-    same = f"the same {staged.table.at}"
+    same = f"the same {staged.table.at}" + (" and known_at" if "known_at" in staged.kinds else "")
     if repeated and not staged.may_combine:
         raise DataError(
             f"{staged.name}: {repeated} {what} have more than one row for {same}. Expected one for each "

@@ -4,7 +4,6 @@ Rows are first written to files by slice, a hash of the customer; one slice at a
 So memory is bounded by a slice, whatever the size of the table.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +18,14 @@ from features.intake.feeds import NULL_OF, Feed, Staged
 from features.intake.identities import Identities
 from features.intake.kinds import kinds_of
 from features.intake.origins import Raw, Source
+from features.intake.readings import SMALL
 from features.intake.refusals import refuse_table, refuse_times
 from features.intake.repeats import find_repeats
-from features.intake.slices import REFUSED, SLICE, divide, offer
+from features.intake.slices import KEY, REFUSED, SLICE, divide, offer
 from features.intake.sources import reading
 from features.naming import name
 from features.storing.households import keyed_rows, slice_of
-from features.tables import TABLES
+from features.tables import TABLES, Kind
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ def stage(
         with reading(feed.raw.place):
             _divide(connection, business, staged, feed, division)
             _count(connection, staged, feed)
+            _note(connection, staged, feed)
             refuse_times(connection, business, staged, feed)
     find_repeats(connection, staged)
     refuse_table(staged)
@@ -101,7 +102,8 @@ def _begin(
     kinds = kinds_of(connection, contract, raws)
     values = {column: kinds[column] for column in value_columns(contract, kinds)}
     may_combine = len(raws) > 1 or division.identities is not None or table == "market"
-    staged = Staged(contract, [], folder / table, kinds, values, now, may_combine)
+    whole = _whole(raws, kinds, division)
+    staged = Staged(contract, [], folder / table, kinds, values, now, may_combine, whole)
     for number, raw in enumerate(raws):
         with reading(raw.place):
             own = {column: kind for column, kind in kinds.items() if column in raw.types}
@@ -110,12 +112,22 @@ def _begin(
     return staged
 
 
+def _whole(raws: Sequence[Raw], kinds: Mapping[str, Kind], division: Division) -> frozenset[str]:
+    """Find the ids and categories that can stay numbers as long as nobody asks for their text."""
+    if raws[0].place.table == "customers":  # their ids and households are compared with one another
+        return frozenset()
+    texts = {"customer_id"} if division.identities else set()
+    found = {column for column, kind in kinds.items() if kind in {Kind.ID, Kind.CATEGORY}} - texts
+    types = {column: {raw.types[column] for raw in raws if column in raw.types} for column in found}
+    return frozenset(column for column in found if types[column] <= SMALL)
+
+
 def _divide(
     connection: duckdb.DuckDBPyConnection, business: Business, staged: Staged, feed: Feed, division: Division
 ) -> None:
     """Write the checked rows by slice; rows that are nobody's own lie in the first."""
     rows = staged.typed(business, feed)
-    value_of = {reading.name: name(f"v {reading.name}") for reading in feed.readings}
+    value_of = {r.name: _value(r.name, staged) for r in feed.readings}
     source, given = feed.raw.place.source, name("v customer_id")
     identities, n_slices = division.identities, division.n_slices
     merged = identities.customers_of(source) if identities and isinstance(source, Source) else None
@@ -127,8 +139,11 @@ def _divide(
     if is_divided and division.keyed:
         rows = keyed_rows(rows, given)
     hashed = slice_of(given, n_slices, keyed=division.keyed) if is_divided else "0"
+    columns = _columns(staged, feed, value_of)
+    if "event_id" in value_of:
+        columns.append(f"CASE WHEN _reason IS NULL THEN {staged.key_of(value_of['event_id'])} END AS {KEY}")
     divided = (
-        f"SELECT {', '.join(_columns(staged, feed, value_of))}, "
+        f"SELECT {', '.join(columns)}, "
         f"CASE WHEN _reason IS NULL THEN {hashed} ELSE {REFUSED} END AS {SLICE} FROM ({rows})"
     )
     if not divide(connection, divided, staged.folder, str(feed.number), n_slices):
@@ -140,14 +155,24 @@ def _divide(
 def _columns(staged: Staged, feed: Feed, value_of: Mapping[str, str]) -> list[str]:
     """SQL of the columns of every staged file of the table; what the source does not have is null."""
     columns = [
-        f"{value_of.get(column, NULL_OF[staged.kinds[column]])} AS {name(column)}"
-        for column in staged.columns
+        f"{value_of.get(column) or _nothing(column, staged)} AS {name(column)}" for column in staged.columns
     ]
-    marked = {reading.name for reading in feed.readings if reading.naive}
-    every = dict.fromkeys(reading.name for each in staged.feeds for reading in each.readings if reading.naive)
-    marks = {column: name(f"naive {column}") for column in every}
-    columns += [mark if column in marked else f"NULL::BOOLEAN AS {mark}" for column, mark in marks.items()]
+    own = {mark for reading in feed.readings for mark in reading.marks}
+    every = dict.fromkeys(
+        mark for each in staged.feeds for reading in each.readings for mark in reading.marks
+    )
+    columns += [name(mark) if mark in own else f"NULL::BOOLEAN AS {name(mark)}" for mark in every]
     return [*columns, "_at", *(["_known_at"] if "known_at" in staged.kinds else []), "_reason"]
+
+
+def _value(column: str, staged: Staged) -> str:
+    """SQL of the value of a column as it is staged."""
+    return f"CAST({name(column)} AS BIGINT)" if column in staged.whole else name(f"v {column}")
+
+
+def _nothing(column: str, staged: Staged) -> str:
+    """SQL of the value of a column that a source does not have."""
+    return "NULL::BIGINT" if column in staged.whole else NULL_OF[staged.kinds[column]]
 
 
 def _count(connection: duckdb.DuckDBPyConnection, staged: Staged, feed: Feed) -> None:
@@ -168,6 +193,11 @@ def _count(connection: duckdb.DuckDBPyConnection, staged: Staged, feed: Feed) ->
         staged.reasons[reason] = staged.reasons.get(reason, 0) + count
 
 
-def clear(staged: Staged) -> None:
-    """Remove the files of a staged table."""
-    shutil.rmtree(staged.folder)
+def _note(connection: duckdb.DuckDBPyConnection, staged: Staged, feed: Feed) -> None:
+    """Count the ends of one source that are none yet."""
+    for column in (r.name for r in feed.readings if r.endless):
+        sql = f"SELECT count(*) FROM ({staged.rows_of(feed)}) WHERE _reason IS NULL AND "
+        row = connection.execute(sql + name(f"endless {column}")).fetchone()
+        if row and row[0]:
+            note = f"{column} in the year 9999 or later, read as not yet"
+            staged.notes[note] = staged.notes.get(note, 0) + row[0]

@@ -46,10 +46,13 @@ def _head(proposal: Proposal) -> list[str]:
     left = len(proposal.choices)
     if not left:
         return ["# Proposed by `holdfast init` from the columns of the sources."]
+    works = "what stands there works, right or not"
+    if any(column.is_mixed for draft in proposal.drafts for column in draft.times):
+        works += ", once all times of a column carry a zone or none does"
     what = "one line is" if left == 1 else f"{left} lines are"
     return [
         "# Proposed by `holdfast init` from the columns of the sources.",
-        f"# {what.capitalize()} marked CHOOSE: the data do not say; what stands there works, right or not.",
+        f"# {what.capitalize()} marked CHOOSE: the data do not say; {works}.",
     ]
 
 

@@ -292,7 +292,8 @@ def _fetch_part(place: Place, number: int, staging: Path) -> tuple[Path, int]:
     counted = _ask(place.source.source, f"SELECT count(*) AS n FROM {table}", ("n",), staging / "n.parquet")
     file = staging / f"part {number}.parquet"
     query = f"SELECT * FROM {table} LIMIT {SAMPLE_ROWS}"
-    fetch(place.table, place.source.model_copy(update={"table": None, "query": query}), file)
+    source = place.source.model_copy(update={"table": None, "query": query})
+    fetch(place.table, source, file, is_mapped=False)
     return file, int(counted[0][0])
 
 
@@ -324,6 +325,7 @@ def _ask(url: str, query: str, columns: Sequence[str], file: Path) -> list[tuple
     """Ask a database something small."""
     from features.intake.postgres import fetch
 
-    fetch("the database", Rows(source=url, query=query, columns={c: c for c in columns}), file)
+    asked = Rows(source=url, query=query, columns={c: c for c in columns})
+    fetch("the database", asked, file, is_mapped=False)
     rows: list[tuple[str, ...]] = duckdb.execute(f"SELECT * FROM read_parquet({text(str(file))})").fetchall()
     return rows

@@ -1,19 +1,14 @@
 """The job of one build: what all of its steps share."""
 
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import duckdb
 import pyarrow as pa
 
 from features.business import Business
-
-Material = TypeVar("Material")
-Result = TypeVar("Result")
+from features.turns import Material, Result, in_turn
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many steps are done, and how many there are."""
@@ -91,14 +86,12 @@ class Job:
         list
             The results in the order of the buckets.
         """
-        results: list[Result] = []
-        pending: deque[Future[Result]] = deque()
-        with ThreadPoolExecutor(min(AT_ONCE, self.cores)) as pool:
+
+        def materials() -> Iterator[tuple[int, Material]]:
             for index in range(n_buckets):
                 self.progress(what, index, n_buckets)
-                if len(pending) == AT_ONCE:
-                    results.append(pending.popleft().result())
-                pending.append(pool.submit(work, index, ready(index)))
-            results += [future.result() for future in pending]
+                yield index, ready(index)
+
+        results = list(in_turn(lambda each: work(*each), materials(), min(AT_ONCE, self.cores)))
         self.progress(what, n_buckets, n_buckets)
         return results

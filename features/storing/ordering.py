@@ -26,6 +26,7 @@ Key = Callable[[Rows], Rows]
 _SIGN = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 _HALF = np.uint64(32)
 _BITS = 63
+_FEW = (1 << 16) - 1  # numpy sorts numbers of sixteen bits many times as fast as longer ones
 
 
 def numbers(column: npt.NDArray[np.generic]) -> Key:
@@ -51,6 +52,8 @@ def numbers(column: npt.NDArray[np.generic]) -> Key:
 def encode(column: pa.Array | pa.ChunkedArray) -> tuple[Codes, pa.Array]:
     """Turn texts into codes of their sorted distinct values (code point order), null into -1.
 
+    Whole numbers are ordered as texts, too.
+
     Examples
     --------
     >>> codes, words = encode(pa.chunked_array([["web", None], ["shop", "web"]]))
@@ -61,6 +64,8 @@ def encode(column: pa.Array | pa.ChunkedArray) -> tuple[Codes, pa.Array]:
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     found = encoded.dictionary
+    if pa.types.is_integer(found.type):
+        found = found.cast(pa.string())
     order = pc.sort_indices(found)
     code_of = np.full(len(found) + 1, NULL_CODE, np.int32)
     code_of[order.to_numpy()] = np.arange(len(found), dtype=np.int32)
@@ -115,6 +120,9 @@ def _sorted(group: Rows, values: Rows) -> Rows:
     """Return the order by group, then by value."""
     if not len(group):
         return group
+    if int(group.max()) <= _FEW:
+        by_value = np.argsort(values, kind="stable")
+        return by_value[np.argsort(group[by_value].astype(np.uint16), kind="stable")]
     least = int(values.min())
     width = (int(values.max()) - least).bit_length()
     if width + int(group.max()).bit_length() <= _BITS:

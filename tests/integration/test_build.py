@@ -87,7 +87,7 @@ def test_the_manifest_accounts_for_every_row(tmp_path):
     assert data["tables"]["purchases"] == {
         "rows_in": 11, "stored": 10, "duplicates": 0, "rejected": 1, "reasons": {"amount is empty": 1},
         "first_at": parse_instant("2024-03-01"), "last_at": parse_instant("2024-03-10"), "late": False,
-        "columns": {"amount": "money"},
+        "columns": {"amount": "money"}, "notes": {},
     }  # fmt: skip
     assert (data["n_customers"], data["n_buckets"], data["currency"]) == (10, 1, "USD")
     assert store.manifest == report.manifest

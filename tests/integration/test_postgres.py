@@ -132,7 +132,7 @@ def test_a_missing_column_a_missing_table_and_a_wrong_query_are_named(database, 
         DataError, match=r"column 'amonut' \(for amount\) is not in orders\. Did you mean amount\?"
     ):
         build(shop(tmp_path, database, table="orders", columns=columns))
-    with pytest.raises(DataError, match=r"no such table\. Correct table in"):
+    with pytest.raises(DataError, match=r"no such table\. Correct its name in"):
         build(shop(tmp_path, database, table="odrers", columns=COLUMNS))
     with pytest.raises(DataError, match=r"refused to read the rows \(SQLSTATE 42601\)"):
         build(shop(tmp_path, database, query="SELEC 1", columns=COLUMNS))
@@ -187,3 +187,15 @@ def test_init_lists_the_tables_of_a_database_and_proposes_a_business(database, t
         propose([f"{database}#sale"])
     assert {draft.table for draft in propose([database]).drafts} == {"purchases"}
     ask(database, "DROP TABLE sales")
+
+
+def test_init_names_what_a_database_refuses_and_no_section_of_a_file_that_is_not_there(database, tmp_path):
+    """A view that fails while it is read; a build names the section."""
+    ask(database, "CREATE VIEW broken AS SELECT id, at, 1 / (length(id) - length(id)) AS total FROM orders")
+    with pytest.raises(DataError, match=r"broke off while its rows were read\. Try") as error:
+        propose([f"{database}#public.broken"])
+    assert "[tables" not in str(error.value)
+    columns = {"customer_id": "id", "purchased_at": "at", "amount": "total"}
+    with pytest.raises(DataError, match=r"broke off .* query in \[tables\.purchases\] in psql"):
+        build(shop(tmp_path, database, table="broken", columns=columns))
+    ask(database, "DROP VIEW broken")

@@ -199,13 +199,16 @@ def test_what_two_sources_say_of_a_customer_must_agree(folder):
         build(shops(folder, WEB, tables={"customers": [PEOPLE, PEOPLE | {"source": "more.csv"}]}))
 
 
-def test_facts_that_are_put_together_are_known_once_all_of_them_are(folder):
+def test_what_each_source_says_of_a_customer_counts_from_when_that_was_known(folder):
     (folder / "people.csv").write_text("id,region,known\ngood1,N,2024-01-05\n")
     (folder / "cards.csv").write_text("card,home,known\ngood1,h1,2024-01-09\n")
     known = {"known_at": "known"}
     sources = [one | {"columns": one["columns"] | known} for one in (PEOPLE, CARDS)]
     _, store = built(shops(folder, WEB, tables={"customers": sources}))
-    assert [row["known_at"] for row in rows_of(store, "customers")] == [parse_instant("2024-01-09")]
+    assert [(r["known_at"], r["region"], r["household_id"]) for r in rows_of(store, "customers")] == [
+        (parse_instant("2024-01-05"), "N", None),
+        (parse_instant("2024-01-09"), None, "h1"),
+    ]
 
 
 @pytest.mark.parametrize(

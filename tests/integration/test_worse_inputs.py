@@ -199,3 +199,53 @@ def test_a_clock_that_jumps_back_changes_no_stored_byte(tmp_path):
     report, store = built(csv_shop(tmp_path, rows), now=parse_instant("2024-05-30"))
     assert report.manifest.tables["purchases"].reasons == {"purchased_at is after the build": 1}
     assert store.observed_until == parse_instant("2024-03-11")
+
+
+def running(folder, ends, form=None, timezone="UTC"):
+    """A shop whose customers have contracts that end, or not."""
+    rows = "".join(f"good{n % 10},2024-01-01,basic,{end}\n" for n, end in enumerate(ends))
+    (folder / "contracts.csv").write_text("id,start,plan,end\n" + rows)
+    columns = {"customer_id": "id", "started_at": "start", "plan": "plan", "ended_at": "end"}
+    formats = {"formats": {"ended_at": form}} if form else {}
+    contracts = {"source": "contracts.csv", "columns": columns} | formats
+    return csv_shop(folder, GOOD, tables={"subscriptions": contracts}, timezone=timezone)
+
+
+@pytest.mark.parametrize(
+    ("endless", "usual", "form", "timezone"),
+    [
+        ("9999-12-31", "2024-02-01", None, "UTC"),
+        ("9999-01-01", "2024-02-01", None, "Asia/Tokyo"),
+        ("9999-12-31T23:59:59-08:00", "2024-02-01T00:00:00Z", None, "UTC"),
+        ("9999-12-31", "2024-02-01T00:00:00Z", None, "UTC"),
+        ("31.12.9999", "01.02.2024", "%d.%m.%Y", "Europe/Berlin"),
+        ("253402214400", "1706745600", "epoch_seconds", "UTC"),
+    ],
+)
+def test_an_end_in_the_year_9999_is_none_yet_and_is_counted(tmp_path, endless, usual, form, timezone):
+    report, store = built(running(tmp_path, [endless, usual, "", endless], form, timezone))
+    record = report.manifest.tables["subscriptions"]
+    assert (record.stored, record.rejected) == (4, 0)
+    assert record.notes == {"ended_at in the year 9999 or later, read as not yet": 2}
+    ends = [row["ended_at"] for row in rows_of(store, "subscriptions")]
+    assert sum(end != end for end in ends) == 3  # noqa: PLR0124  (NaN)
+
+
+def test_other_ends_that_nobody_believes_are_still_refused(tmp_path):
+    ends = ["2300-01-01", "1066-10-14", "soon", *["2024-02-01"] * 20]
+    report, _ = built(running(tmp_path, ends))
+    record = report.manifest.tables["subscriptions"]
+    assert record.reasons == {"ended_at is before 1900 or after 2200": 2, "ended_at is not a time": 1}
+    assert record.notes == {}
+
+
+def test_a_response_in_the_year_9999_is_none_yet(tmp_path):
+    times = [pa.scalar(day, pa.date32()) for day in (19800, 2932896)]
+    sent = {"id": ["good1", "good2"], "sent": times[:1] * 2, "answered": times, "name": ["c", "c"]}
+    pq.write_table(pa.table({**sent, "arm": ["a", "a"]}), tmp_path / "sent.parquet")
+    columns = {"customer_id": "id", "sent_at": "sent", "responded_at": "answered", "campaign": "name"}
+    mail = {"source": "sent.parquet", "columns": {**columns, "arm": "arm"}}
+    report, _ = built(csv_shop(tmp_path, GOOD, tables={"campaigns": mail}))
+    assert report.manifest.tables["campaigns"].notes == {
+        "responded_at in the year 9999 or later, read as not yet": 1
+    }

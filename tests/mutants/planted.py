@@ -67,9 +67,11 @@ def _not_compiled(**_options):
 
 WALKS = (
     "locate",
-    "tally",
-    "tally_known",
-    "marks",
+    "edge",
+    "kept",
+    "count",
+    "bounds",
+    "rhythm",
     "sums",
     "distinct",
     "variety",
@@ -78,6 +80,7 @@ WALKS = (
     "latest_at",
     "merge",
 )
+SHORTCUTS = ("count", "marks", "rhythm", "following", "distinct")
 FORMULAS = ("evaluate", "collect")
 GROUPING = ("own", "shared", "retimed", "Households.known", "Households.together")
 
@@ -86,12 +89,20 @@ def _walks(name: str, wrong: str, old: str, new: str, *breaks: str) -> Mutant:
     return Mutant(name, wrong, "features.walks", WALKS, old, new, breaks)
 
 
+def _shortcuts(name: str, wrong: str, old: str, new: str, *breaks: str) -> Mutant:
+    return Mutant(name, wrong, "features.shortcuts", SHORTCUTS, old, new, breaks)
+
+
 def _formulas(name: str, wrong: str, old: str, new: str, *breaks: str) -> Mutant:
     return Mutant(name, wrong, "features.formulas", FORMULAS, old, new, breaks)
 
 
 def _grouping(name: str, wrong: str, old: str, new: str, *breaks: str) -> Mutant:
     return Mutant(name, wrong, "features.grouping", GROUPING, old, new, breaks)
+
+
+def _visibility(name: str, wrong: str, old: str, new: str, *breaks: str) -> Mutant:
+    return Mutant(name, wrong, "features.visibility", ("seen",), old, new, breaks, ("features.kernel",))
 
 
 ORACLE = "every_feature_is_what_plain_sql_says"
@@ -119,7 +130,7 @@ MUTANTS = (
         "known_at ignored",
         "A fact counts from when it happened, whenever it became known.",
         "known_at[j] < cutoff",
-        "at[j] < cutoff",
+        "known_at[j] * 0 < cutoff",
         LATE,
         FUTURE,
         ORACLE,
@@ -163,15 +174,15 @@ MUTANTS = (
     _walks(
         "window one tick short",
         "An event at the first instant of a window is left out.",
-        "first = _newest(at, starts[k, i], first, _opens(cutoffs[k], windows[w]))",
-        "first = _newest(at, starts[k, i], first, 1 + _opens(cutoffs[k], windows[w]))",
+        ">= cutoffs[k] - spans[s]:",
+        "> cutoffs[k] - spans[s]:",
         "a_window_begins_with_its_first_instant_and_ends_before_the_cutoff",
     ),
     _walks(
         "window one tick long",
         "A window begins one microsecond too early.",
-        "else cutoff - window",
-        "else cutoff - window - 1",
+        ">= cutoffs[k] - spans[s]:",
+        ">= cutoffs[k] - spans[s] - 1:",
         "a_window_begins_with_its_first_instant_and_ends_before_the_cutoff",
     ),
     _walks(
@@ -191,33 +202,37 @@ MUTANTS = (
     _walks(
         "first and last swapped",
         "Recency is measured from the oldest event.",
-        "out[3 * n_windows + w, k, i] = at[end - 1] if",
-        "out[3 * n_windows + w, k, i] = at[first] if",
+        "out[n_windows + w, k, i] = at[last] if",
+        "out[n_windows + w, k, i] = at[first] if",
         "ada_in_july",
     ),
     _walks(
         "customer before",
         "The walk does not stop at the customer's first event and reads on in the customer before.",
-        "while j >= starts[k, i] and at[j] >= opens:",
-        "while j >= 0 and at[j] >= opens:",
+        "starts[k, i] = offsets[owner]",
+        "starts[k, i] = 0",
         OTHERS,
         ORACLE,
     ),
     _walks(
         "largest of all",
         "The largest value is sought among all customers.",
-        "filled, total, squares, largest, smallest = 0.0, 0.0, 0.0, np.nan, np.nan",
-        "filled, total, squares, smallest = 0.0, 0.0, 0.0, np.nan\n"
-        "            largest = largest if i else np.nan",
+        "filled, total, squares, largest, smallest = 0.0, 0.0, 0.0, -np.inf, np.inf",
+        "filled, total, squares, smallest = 0.0, 0.0, 0.0, np.inf\n"
+        "            largest = largest if i else -np.inf",
         OTHERS,
     ),
     _walks(
         "sums of parts",
         "Each window is summed up apart and then added, so a sum depends on which windows are asked for.",
-        "                out[w, k, i] = filled\n                out[n_windows + w, k, i] = total\n",
-        "                whole = total if w == 0 else out[n_windows + w - 1, k, i] + total\n"
-        "                total = 0.0\n"
-        "                out[w, k, i] = filled\n                out[n_windows + w, k, i] = whole\n",
+        "                figures = running[end - edges[windows[w], k, i]]",
+        "                figures = running[end - edges[windows[w], k, i]].copy()\n"
+        "                if w:\n"
+        "                    figures[1] = 0.0\n"
+        "                    for j in range(edges[windows[w], k, i], edges[windows[w - 1], k, i]):\n"
+        "                        if known_at[j] < cutoffs[k] and not np.isnan(values[j]):\n"
+        "                            figures[1] += values[j]\n"
+        "                    figures[1] += out[n_windows + w - 1, k, i]",
         "a_feature_does_not_depend_on_which_others_are_asked_for",
     ),
     _walks(
@@ -251,7 +266,7 @@ MUTANTS = (
     _walks(
         "rises within the window only",
         "The first event in a window is not compared with the one before the window.",
-        "beyond = values[before] if before >= starts[k, i] else np.nan",
+        "beyond = values[before] if before >= edges[-1, k, i] else np.nan",
         "beyond = np.nan",
         "each_event_is_compared_with_the_one_before_it_in_the_window_or_not",
     ),
@@ -269,6 +284,27 @@ MUTANTS = (
         "if best < 0 or at[j] < at[b] or (at[j] == at[b] and known_at[j] < known_at[b]):",
         "if best < 0:",
         "events_of_a_household_stand_in_order_of_time",
+    ),
+    _walks(
+        "one event too early",
+        "Of events with a condition the newest before the cutoff is left out.",
+        "before[edges[e, k, i]]",
+        "before[max(edges[e, k, i] - 1, 0)]",
+        ORACLE,
+    ),
+    _shortcuts(
+        "next one at the cutoff",
+        "What happens next, at or after the cutoff, is a repetition already.",
+        ">= end",
+        "> end",
+        FUTURE,
+    ),
+    _shortcuts(
+        "every event on a day of its own",
+        "Of several events on one day each begins a day.",
+        "n_days += gap > 0",
+        "n_days += 1",
+        "ada_in_july",
     ),
     _formulas(
         "share of everybody",
@@ -307,6 +343,51 @@ MUTANTS = (
         "a_season_is_compared_with_the_same_one_a_year_earlier",
     ),
     _formulas(
+        "trend of returns",
+        "A half in which more came back than was bought makes a trend of any size.",
+        "one, other = max(one, 0.0), max(other, 0.0)",
+        "pass",
+        "a_trend_lies_within_minus_one_and_one",
+    ),
+    _visibility(
+        "end foretold",
+        "A contract whose end is written down has ended.",
+        "return ~(_values(events, column) < cutoff)",
+        "return np.isnan(_values(events, column))",
+        AHEAD,
+        "a_contract_is_renewed_only_while_it_runs",
+    ),
+    _visibility(
+        "before is another one's",
+        "The first contract of a customer is compared with the last of the one beside.",
+        "values[events.offsets[:-1]] = np.nan",
+        "pass",
+        "nobody_is_downgraded_from_another_ones_contract",
+    ),
+    _visibility(
+        "before is not known yet",
+        "The event before counts even if it becomes known after the cutoff.",
+        "(events.at < cutoff) & (events.known_at < cutoff)",
+        "events.at < cutoff",
+        LATE,
+        "a_contract_that_is_not_known_yet_is_not_the_one_before",
+    ),
+    _visibility(
+        "one cutoff for all",
+        "Every cutoff looks at what was visible at the first.",
+        "+ place * (len(events.offsets) - 1)",
+        "+ 0",
+        SEVERAL,
+    ),
+    _visibility(
+        "question before",
+        "An answer is compared with the customer's first question, not the newest.",
+        "events.offsets[1:] - 1, np.diff",
+        "events.offsets[:-1], np.diff",
+        "scores_of_different_questions_are_never_compared",
+        ORACLE,
+    ),
+    _formulas(
         "renewal one period late",
         "The next renewal is that after the next.",
         "return period - elapsed % period",
@@ -326,13 +407,6 @@ MUTANTS = (
         "0.0 if b[i] < a[i] else a[i]",
         "0.0 if a[i] < b[i] else a[i]",
         "silence_lasts_until_something_happens",
-    ),
-    _formulas(
-        "the larger of both",
-        "Of two features the larger one is taken.",
-        "else min(a[i], b[i])",
-        "else max(a[i], b[i])",
-        "two_features_make_a_third",
     ),
     _grouping(
         "moved in unknown",
@@ -402,8 +476,8 @@ MUTANTS = (
         "An event passes if it meets one of its conditions.",
         "features.kernel",
         ("compute",),
-        "np.logical_and.reduce",
-        "np.logical_or.reduce",
+        "reduce(np.logical_and,",
+        "reduce(np.logical_or,",
         (ORACLE,),
     ),
     Mutant(

@@ -14,6 +14,7 @@ from mutants.planted import (
     GROUPING,
     MUTANTS,
     SEVERAL,
+    SHORTCUTS,
     WALKS,
     Mutant,
     alter,
@@ -27,6 +28,7 @@ MODULES = (
     "properties.test_kernel_oracle",
     "properties.test_exits",
     "unit.test_kernel",
+    "unit.test_visibility",
     "unit.test_cutoffs",
     "unit.test_gate",
     "unit.test_planted_challengers",
@@ -94,7 +96,12 @@ def test_a_planted_bug_breaks_the_law(mutant, law, laws, fixtures):
 def test_without_a_bug_the_plain_kernel_keeps_the_laws(laws):
     """What breaks the laws is the altered line, not that nothing is compiled."""
     with ExitStack() as stack:
-        for module, entry in (("walks", WALKS), ("formulas", FORMULAS), ("grouping", GROUPING)):
+        for module, entry in (
+            ("walks", WALKS),
+            ("shortcuts", SHORTCUTS),
+            ("formulas", FORMULAS),
+            ("grouping", GROUPING),
+        ):
             doc = importlib.import_module(f"features.{module}").__doc__
             stack.enter_context(planted(Mutant("none", "", f"features.{module}", entry, doc, doc, ())))
         stack.enter_context(np.errstate(all="ignore"))

@@ -13,6 +13,7 @@ SELECT
   asked.customer_id,
   asked.cutoff,
   CASE
-    WHEN first_at <= asked.cutoff - {year} - {window} AND now + earlier > 0 THEN (now - earlier) / (now + earlier)
+    WHEN first_at <= asked.cutoff - {year} - {window} AND greatest(now, 0) + greatest(earlier, 0) > 0
+      THEN (greatest(now, 0) - greatest(earlier, 0)) / (greatest(now, 0) + greatest(earlier, 0))
   END AS answer
 FROM asked LEFT JOIN seasons USING (customer_id, cutoff)

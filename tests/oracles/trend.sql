@@ -11,5 +11,6 @@ WITH halves AS (
 SELECT
   asked.customer_id,
   asked.cutoff,
-  CASE WHEN newer + older > 0 THEN (newer - older) / (newer + older) END AS answer
+  CASE WHEN greatest(newer, 0) + greatest(older, 0) > 0
+      THEN (greatest(newer, 0) - greatest(older, 0)) / (greatest(newer, 0) + greatest(older, 0)) END AS answer
 FROM asked LEFT JOIN halves USING (customer_id, cutoff)

@@ -103,8 +103,28 @@ def _visible(source, window):
     whose = "shared" if source.table in SHARED else source.whose or "own"
     key = SHARED[source.table].key if source.table in SHARED else ""
     candidates = SQL[whose].format(events=table, groups=f"{source.table}_groups", key=key)
-    where = " AND ".join(_condition(condition) for condition in source.conditions) or "true"
-    return SQL["visible"].format(candidates=candidates, window=window, conditions=where)
+    always = [_condition(test) for test in source.conditions if not test.is_relative]
+    relative = [_relative(test, source) for test in source.conditions if test.is_relative]
+    visible = SQL["visible"].format(
+        candidates=candidates,
+        window="NULL" if relative else window,
+        conditions=" AND ".join(always) or "true",
+    )
+    if not relative:
+        return visible
+    return SQL["relative"].format(visible=visible, window=window, conditions=" AND ".join(relative))
+
+
+def _relative(condition, source):
+    """A condition that depends on the cutoff or on the other visible events."""
+    column = condition.column
+    events = f"OVER (PARTITION BY customer_id, cutoff ORDER BY {_newest_first(source)})"
+    return {
+        "ahead": f"coalesce({column} >= cutoff, true)",
+        "newest": f"{column} = first_value({column}) {events}",
+        "changed": f"{column} <> lead({column}) {events}",
+        "lower": f"{column} < lead({column}) {events}",
+    }[condition.operator]
 
 
 def _condition(condition):
@@ -150,8 +170,6 @@ def derived(feature, left, right):
             return left / right if right != 0 else np.nan
         case Operator.DIFFERENCE:
             return left - right
-        case Operator.SMALLER:
-            return np.nan if np.isnan(right) else min(left, right)
         case Operator.QUIET:
             return 0 if right < left else left
 

@@ -49,6 +49,7 @@ from strategies import (
 
 import features
 from features import panel
+from features.aggregates import WINDOWED
 from features.catalogue import features_for
 from features.language import FeatureSet
 from features.selection import contract_of
@@ -230,6 +231,15 @@ def test_a_feature_does_not_depend_on_which_others_are_asked_for(world, cutoff, 
     for alone in ALONE:
         for pair, said in answers(alone, bucket, [cutoff]).items():
             assert said[alone.names[0]] == together[pair][alone.names[0]]
+
+
+@law(15, world=worlds_of_all, asked=cutoffs)
+def test_a_trend_lies_within_minus_one_and_one(world, asked):
+    """Whatever came back in one half; or it is not known."""
+    trends = FeatureSet(*(f for f in EVERY_FEATURE if getattr(f, "aggregate", None) in WINDOWED))
+    found = panel.panel_of(trends, world.bucket(), np.array(asked)).numbers
+    assert len(trends) > 5
+    assert (np.isnan(found) | (np.abs(found) <= 1)).all()
 
 
 @law(15, world=worlds_of_all, asked=cutoffs, now=st.sampled_from(["1999-01-01", "2024-05-01", "2100-01-01"]))

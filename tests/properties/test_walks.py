@@ -1,10 +1,12 @@
-"""The quick way to tally says, to the last bit, what the walk says."""
+"""The quick ways to walk say, to the last bit, what the plain walks say."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features import walks
+from features import shortcuts, walks
+from features.events import NULL_CODE
 from features.windows import MICROSECONDS_PER_DAY as DAY
 
 moments = st.one_of(
@@ -12,23 +14,75 @@ moments = st.one_of(
     st.integers(-3, 12).map(lambda day: day * DAY - 1),
     st.integers(-3 * DAY, 12 * DAY),
 )
+rows = st.lists(st.tuples(moments, st.integers(NULL_CODE, 3), st.booleans()), max_size=8).map(sorted)
 
 
-@given(
-    histories=st.lists(st.lists(moments, max_size=6).map(sorted), min_size=1, max_size=5),
-    cutoffs=st.lists(moments, min_size=1, max_size=4, unique=True).map(sorted),
-    windows=st.lists(st.sampled_from([1, DAY, DAY + 1, 5 * DAY, walks.EVER]), min_size=1, unique=True).map(
-        sorted
-    ),
+class Found:
+    """Some customers' rows, and the edges of every window: `walks.EVER` is the last."""
+
+    def __init__(self, histories, cutoffs, windows):
+        self.offsets = np.cumsum([0, *map(len, histories)])
+        every = [row for history in histories for row in history]
+        self.at = np.array([moment for moment, _, _ in every], np.int64)
+        self.codes = np.array([code for _, code, _ in every], np.int32)
+        self.passed = np.array([passed for _, _, passed in every], np.bool_)
+        self.cutoffs, self.spans = np.array(cutoffs, np.int64), np.array([*windows, walks.EVER], np.int64)
+        self.windows = np.arange(1, 1 + len(self.spans))
+        self.edges = self.located(self.offsets, self.at)
+
+    def located(self, offsets, at):
+        n = len(offsets) - 1
+        edges = np.empty((1 + len(self.spans), len(self.cutoffs), n), np.int64)
+        walks.locate(offsets, np.arange(n)[None, :], 0, at, self.cutoffs, edges[-1], edges[0])
+        walks.edge(at, self.cutoffs, self.spans, edges)
+        return edges
+
+    def out(self, figures):
+        return np.empty((figures * len(self.windows), *self.edges.shape[1:]))
+
+    def counted(self, quick):
+        out = self.out(1)
+        if quick:
+            shortcuts.count(self.edges, self.windows, out)
+        else:
+            walks.count(self.edges, self.at, self.cutoffs, self.windows, out)
+        return out
+
+    def rhythm(self, quick):
+        out = self.out(2)
+        if quick:
+            shortcuts.rhythm(self.edges, *shortcuts.marks(self.offsets, self.at), self.windows, out)
+        else:
+            walks.rhythm(self.edges, self.at, self.at, self.cutoffs, self.windows, out)
+        return out
+
+    def distinct(self, quick):
+        out = self.out(1)
+        if quick:
+            shortcuts.distinct(self.edges, shortcuts.following(self.codes, 4), self.windows, out)
+        else:
+            room = np.zeros((2, 4), np.int32)
+            walks.distinct(self.edges, self.at, self.codes, *room, self.cutoffs, self.windows, out)
+        return out
+
+
+found = st.builds(
+    Found,
+    st.lists(rows, min_size=1, max_size=5),
+    st.lists(moments, min_size=1, max_size=4, unique=True),
+    st.lists(st.sampled_from([1, DAY, DAY + 1, 5 * DAY]), unique=True).map(sorted),
 )
-def test_what_was_known_at_once_is_tallied_as_by_walking(histories, cutoffs, windows):
-    n = len(histories)
-    offsets = np.cumsum([0, *map(len, histories)])
-    at = np.array([moment for history in histories for moment in history], np.int64)
-    cutoffs, windows = np.array(cutoffs, np.int64), np.array(windows, np.int64)
-    starts, ends = np.empty((2, len(cutoffs), n), np.int64)
-    walks.locate(offsets, np.arange(n)[None, :], 0, at, cutoffs, starts, ends)
-    walked, quick = np.empty((2, 5 * len(windows), len(cutoffs), n))
-    walks.tally(starts, ends, at, at, cutoffs, windows, walked)
-    walks.tally_known(starts, ends, at, *walks.marks(offsets, at), cutoffs, windows, quick)
-    assert walked.tobytes() == quick.tobytes()
+
+
+@pytest.mark.parametrize("figures", [Found.counted, Found.rhythm, Found.distinct])
+@given(found=found)
+def test_what_was_known_at_once_is_said_as_by_walking(figures, found):
+    assert figures(found, quick=True).tobytes() == figures(found, quick=False).tobytes()
+
+
+@given(found=found)
+def test_the_edges_among_some_rows_are_those_of_these_rows_alone(found):
+    before = np.concatenate([[0], np.cumsum(found.passed)])
+    edges = np.empty_like(found.edges)
+    walks.kept(before, found.edges, edges)
+    assert edges.tobytes() == found.located(before[found.offsets], found.at[found.passed]).tobytes()

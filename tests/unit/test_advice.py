@@ -68,6 +68,19 @@ def test_half_who_leave_and_half_who_return_are_told_apart(shop):
     assert "45d is the shortest horizon with both errors at most 20 %" in found.reason
 
 
+def test_it_says_where_hardly_anybody_ever_returns(tmp_path):
+    lines = [f"c{k},{day(k % 200)},10.00" for k in range(100)]
+    lines += [f"c1,{day(240)},10.00", f"c9,{day(539)},1.00"]
+    business = csv_shop(tmp_path, "\n".join(lines) + "\n")
+    built(business)
+    said = advised(business).reason
+    assert re.search(r"Only [1-4] % ever bought again: each horizon calls nearly everybody churned", said)
+
+
+def test_where_many_return_nothing_is_said_of_few(shop):
+    assert "ever bought again" not in advised(shop).reason
+
+
 def test_it_says_how_often_repeat_buyers_buy(shop):
     facts = advised(shop).facts
     assert (facts["repeat_buyers"], facts["gap_days_median"], facts["gap_days_ninth_decile"]) == (20, 40, 40)

@@ -194,7 +194,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
         match=r"no file .*nothing.toml. Let `holdfast init` write one .*`holdfast simulate`",
     ):
         load(tmp_path / "nothing.toml")
-    with pytest.raises(BusinessError, match="cannot be read"):
+    with pytest.raises(BusinessError, match=r"is a folder\. Name the file in it, as in .*/business\.toml\."):
         load(tmp_path)
     (tmp_path / "latin.toml").write_bytes(b'[business]\nname = "\xe9"\n')
     with pytest.raises(BusinessError, match="it is not UTF-8 text"):

@@ -21,7 +21,6 @@ from features.language import (
     difference,
     distinct,
     entropy,
-    falls,
     favourite,
     latest,
     maximum,
@@ -32,7 +31,6 @@ from features.language import (
     rises,
     seasonal_trend,
     share,
-    smaller,
     total,
     trend,
 )
@@ -106,7 +104,6 @@ def test_a_meaning_names_events_column_and_window():
         (latest(MARKET["index"]), "as declared"),
         (ratio("r", latest(CONTRACTS["price"]), mean(CONTRACTS["price"]).ever), "ratio"),
         (difference("d", latest(CONTRACTS["price"]), mean(CONTRACTS["price"]).ever), "minor units"),
-        (smaller("s", rises(CONTRACTS["price"]).ever, falls(CONTRACTS["price"]).ever), "count"),
         (quiet("q", days_since_last(ENDS), days_since_last(VISITS)), "days"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.name,
@@ -129,6 +126,23 @@ def test_a_time_is_no_value_since_it_may_lie_ahead(declare):
     with pytest.raises(ValueError, match="ended_at is a time: "):
         declare()
     assert age(CONTRACTS["ended_at"]).name == "subscriptions_ended_at_age_days"
+
+
+def test_only_a_time_can_lie_ahead():
+    assert CONTRACTS.where(CONTRACTS["ended_at"].is_ahead()).conditions == (Condition("ended_at", "ahead"),)
+    with pytest.raises(ValueError, match="price is no time, so it cannot lie ahead"):
+        CONTRACTS.where(CONTRACTS["price"].is_ahead())
+
+
+@pytest.mark.parametrize("table", ["market", "plan_prices"])
+def test_a_household_has_no_rows_of_a_table_that_is_nobodys_own(table):
+    with pytest.raises(ValueError, match=f"the rows of {table} are nobody's own, so no household has any"):
+        EventSource(table, at="observed_at").of("household")
+
+
+def test_a_meaning_says_that_prices_are_as_billed():
+    meaning = rises(CONTRACTS["price"]).ever.meaning
+    assert meaning == "how many of subscriptions have a higher price (as billed) than the one before"
 
 
 @pytest.mark.parametrize("at", ["known_at", "price", "nothing"])

@@ -387,9 +387,21 @@ def test_the_currency_is_what_the_data_show(tmp_path):
     assert toml["business"]["name"] == "corner shop"
 
 
-def test_a_known_currency_code_is_wanted(tmp_path):
-    with pytest.raises(UserError, match="'EURO' is not an ISO 4217 currency code"):
-        propose([orders(tmp_path)], currency="EURO")
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("EURO", "Did you mean EUR?"),
+        ("euro", "Did you mean EUR?"),
+        ("Dollars", "Did you mean USD?"),
+        ("£", "Did you mean GBP?"),
+        ("chf", "Did you mean CHF?"),
+        ("money", "Write its three letters, as in USD or EUR."),
+    ],
+)
+def test_a_known_currency_code_is_wanted(tmp_path, said, advice):
+    with pytest.raises(UserError) as error:
+        propose([orders(tmp_path)], currency=said)
+    assert str(error.value) == f"{said!r} is not an ISO 4217 currency code. {advice}"
 
 
 def test_what_is_not_used_is_listed_with_the_reason(tmp_path):
@@ -624,6 +636,9 @@ def test_a_column_of_which_only_some_times_carry_a_zone_is_a_choice(tmp_path):
     text = write(proposal, tmp_path)
     assert choices_of(proposal)["business.timezone"].why.startswith("some of order_date carry no zone")
     assert "no time of the data needs another" not in text
+    assert "works, right or not, once all times of a column carry a zone or none does." in text.split("\n")[1]
+    naive = [f"{day}T10:00:00" for day in DAYS]
+    assert "works, right or not." in write(propose([orders(tmp_path, order_date=naive)]), tmp_path)
 
 
 def test_the_error_says_what_the_nearest_table_lacks_and_how_to_map_it(tmp_path):

@@ -4,7 +4,7 @@ import duckdb
 import pytest
 
 from features.intake import slices
-from features.intake.slices import REFUSED, SLICE, divide, offer, read_slices
+from features.intake.slices import KEY, REFUSED, SLICE, divide, keys_of, offer, read_slices
 
 N_ROWS = 5000
 ROWS = (
@@ -53,3 +53,13 @@ def test_sql_sees_the_refused_rows_too_and_only_those_of_one_label(tmp_path, con
 def test_a_query_without_rows_leaves_no_file(tmp_path, connection):
     assert divide(connection, f"{ROWS} WHERE false", tmp_path, "0", 4) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_keys_lie_beside_the_rows_and_in_none_of_them(tmp_path, connection, monkeypatch):
+    monkeypatch.setattr(slices, "CHUNK", 2048)
+    key = f"CASE WHEN number % 3 > 0 THEN number * 10 END AS {KEY}"
+    divide(connection, f"SELECT *, {key} FROM ({ROWS})", tmp_path, "0", 4)
+    assert read_slices(tmp_path, [0]).column_names == ["number", "word"]
+    found = keys_of(tmp_path)
+    assert len(found) > 1
+    assert [int(key) for file in found for key in file] == [n * 10 for n in range(N_ROWS) if n % 3]
