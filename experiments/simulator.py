@@ -16,7 +16,7 @@ see `experiments.truth`.
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -165,6 +165,30 @@ def simulate(
     text = _BUSINESS.format(until=observed_until, churn=CHURN_HORIZON_DAYS, value=VALUE_HORIZON_DAYS)
     business = write_business(folder, text)
     return Simulated(business, folder / _TRUE, customers, n_left, n_rows, n_returns)
+
+
+def true_before(
+    ago: int, *, customers: int, seed: int, days: int = 730, observed_until: date = OBSERVED_UNTIL
+) -> pa.Table:
+    """Return what was true so many days before ``observed_until``; what then happened is in the tables.
+
+    Parameters
+    ----------
+    ago : int
+        Days, at least as many as a horizon where what happened is to be compared.
+    customers, seed, days, observed_until
+        As they were simulated.
+
+    Returns
+    -------
+    pa.Table
+        One row per customer, as in ``truth/customers.parquet``; those who had not joined yet are in it too.
+    """
+    _check(customers=customers, seed=seed, days=days - ago)
+    return pa.concat_tables(
+        chapter.truth(replace(outlook, now=days - ago), CHURN_HORIZON_DAYS, VALUE_HORIZON_DAYS)
+        for chapter, outlook, _ in _chapters(customers, seed, days, observed_until)
+    )
 
 
 def _write_tables(folder: Path, chapters: _Chapters, progress: Callable[[int], None]) -> tuple[int, int, int]:

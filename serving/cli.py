@@ -154,6 +154,7 @@ def _model_verbs(verbs: Any) -> None:
     train.add_argument(
         "--trials", type=_natural, default=0, help="hyperparameter sets to try after the defaults (default 0)"
     )
+    train.add_argument("--search-seconds", type=_positive, help="try no set for longer than this")
     train.add_argument("--seed", type=int, default=0, help="same seed, same model bytes (default 0)")
     train.add_argument(
         "--from-run", metavar="RUN", help="repeat a run of MLflow: same facts, seed and parameters"

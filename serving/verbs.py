@@ -102,7 +102,13 @@ def train(arguments: Namespace) -> Answer:
     promote = not run if arguments.promote is None else arguments.promote
     kinds = _kinds(arguments.model) if arguments.model else ()
     settings = jobs.Settings(
-        kinds, arguments.until, arguments.trials, arguments.seed, promote, show=sys.stderr.isatty()
+        kinds,
+        arguments.until,
+        arguments.trials,
+        arguments.search_seconds,
+        arguments.seed,
+        promote,
+        show=sys.stderr.isatty(),
     )
     trained = jobs.train(business, jobs.again(business, run, settings) if run else settings, progress())
     data = [

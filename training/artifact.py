@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import xgboost as xgb
 
@@ -29,6 +30,7 @@ from training.contract_attrition import ContractAttritionModel
 from training.contract_value import ContractValueModel
 from training.inputs import Inputs
 from training.lifetime_value import LifetimeValueModel
+from training.reasons import Reason, effects
 from training.repeat_buying import RepeatBuying
 
 FORMAT = 2
@@ -40,6 +42,8 @@ _ESTIMATORS: dict[str, Any] = {
     "contract-value": ContractValueModel,
 }
 """Every estimator, by the name that stands in a manifest."""
+_TOLD_AT_ONCE = 20_000
+"""Rows whose contributions are in memory together."""
 _GOLDEN_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas")
 
@@ -105,10 +109,7 @@ class FittedModel:
         ContractMismatch
             The panel has other features.
         """
-        if panel.features.contract != self.features.contract:
-            raise ContractMismatch(_difference(self.features, panel.features))
-        _check_kinds(panel, self.inputs)
-        eligible = panel.column(self.eligible.name) > 0
+        eligible = self._eligible(panel)
         names = output_names(self.kind)
         answers = {name: np.full(len(panel), np.nan) for name in names}
         if eligible.any():
@@ -116,6 +117,46 @@ class FittedModel:
             for name, values in zip(names, self._answers(X), strict=True):
                 answers[name][eligible] = values
         return answers
+
+    def reasons(self, panel: Panel, most: int = 3) -> list[list[Reason]]:
+        """Tell for every row of a panel what moves its churn probability most, see `training.reasons`.
+
+        Parameters
+        ----------
+        panel : Panel
+            With the model's features in the model's order.
+        most : int
+            So many reasons a row, or fewer where fewer matter.
+
+        Returns
+        -------
+        list of list of Reason (n_rows,)
+            The strongest first; none where a row is not eligible.
+
+        Raises
+        ------
+        ContractMismatch
+            The panel has other features.
+        ValueError
+            The model is not one of attrition.
+        """
+        if self.kind != "attrition":
+            raise ValueError(f"reasons are told for a churn probability; this is a model of {self.kind}")
+        found: list[list[Reason]] = [[] for _ in range(len(panel))]
+        rows = np.flatnonzero(self._eligible(panel))
+        for start in range(0, len(rows), _TOLD_AT_ONCE):
+            some = rows[start : start + _TOLD_AT_ONCE]
+            told = effects(self.inputs, self.estimator, panel.rows(some), self.prior)
+            for row, reasons in zip(some, told.strongest(most), strict=True):
+                found[row] = reasons
+        return found
+
+    def _eligible(self, panel: Panel) -> npt.NDArray[np.bool_]:
+        """Which rows of a panel may be asked about, once its features have been checked."""
+        if panel.features.contract != self.features.contract:
+            raise ContractMismatch(_difference(self.features, panel.features))
+        _check_kinds(panel, self.inputs)
+        return np.asarray(panel.column(self.eligible.name) > 0)
 
     def _answers(self, X: Numbers) -> list[Numbers]:
         if self.kind == "attrition":

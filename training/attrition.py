@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from features.events import Numbers
-from training import boosting, lessons
+from training import boosting, lessons, metrics
 from training.boosting import Boosted
 from training.ladder import Rung
 from training.lessons import Lesson
@@ -126,12 +126,12 @@ class AttritionModel(ClassifierMixin, Boosted):  # type: ignore[misc]
         """What the booster from the prior learns; it stands for both, since they grow alike."""
         left = (y == np.max(y)).astype(np.float64)
         own, _ = self._starts(X, left, boosting.groups_of(cutoffs, len(left)))
-        return Lesson(X, left, own, _LOGISTIC, _losses)
+        return Lesson(X, left, own, _LOGISTIC, metrics.logit_losses)
 
     def row_losses(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Numbers:
         """Logarithmic loss of every row, shape (n_rows,)."""
         left = (np.asarray(y) == self.classes_[1]).astype(np.float64)
-        return _losses(left, self.decision_function(X))
+        return metrics.logit_losses(left, self.decision_function(X))
 
     def _prior(self, X: Numbers) -> Numbers:
         return np.zeros(len(X)) if self.prior_column is None else X[:, self.prior_column].astype(np.float64)
@@ -211,7 +211,3 @@ class AttritionModel(ClassifierMixin, Boosted):  # type: ignore[misc]
         tags.classifier_tags.poor_score = True
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _losses(left: Numbers, logits: Numbers) -> Numbers:
-    return np.asarray(np.logaddexp(0.0, logits) - left * logits)

@@ -36,11 +36,11 @@ class SilenceRecipe(Recipe):
         return X[:, PRIOR_VALUE]
 
     def rests_on(self, estimator: Any) -> tuple[str, ...]:
-        """Return BG/NBD where it answers alone."""
-        return ("bg_nbd",) if estimator.rung_.name == "prior" else ()
+        """Return the prior where it answers alone."""
+        return ("btyd",) if estimator.rung_.name == "prior" else ()
 
     def baselines(self, X: Numbers, training: Examples, holdout: Examples) -> dict[str, Numbers]:
-        """BG/NBD alone, the rules of the longest silence, and RFM scores."""
+        """The prior alone, the rules of the longest silence, and RFM scores."""
         y = training.answers[self.kind]
         silence = [_SINCE_LAST]
         rules: dict[str, tuple[Any, list[str]]] = {
@@ -52,12 +52,12 @@ class SilenceRecipe(Recipe):
             name: rule.fit(columns(training, names), y).predict_proba(columns(holdout, names))[:, 1]
             for name, (rule, names) in rules.items()
         }
-        return {"bg_nbd": expit(X[:, PRIOR_CHURN]), **said}
+        return {"btyd": expit(X[:, PRIOR_CHURN]), **said}
 
     def untrained(self, rows: Examples) -> dict[str, Numbers]:
-        """BG/NBD alone."""
+        """The prior alone: BG/NBD or MBG/NBD, the likelier."""
         asked, prior = self.question, self.priors[int(rows.panel.cutoffs[0])]
-        return {"bg_nbd": prior.silence(rows.panel, asked.gap.days, asked.horizon.days)}
+        return {"btyd": prior.silence(rows.panel, asked.gap.days, asked.horizon.days)}
 
 
 class ValueRecipe(Recipe):
@@ -73,13 +73,13 @@ class ValueRecipe(Recipe):
         return np.asarray(estimator.predict(X))
 
     def baselines(self, X: Numbers, training: Examples, holdout: Examples) -> dict[str, Numbers]:
-        """BG/NBD and Gamma-Gamma alone, and the mean value of those with the same RFM scores."""
+        """The prior and Gamma-Gamma alone, and the mean value of those with the same RFM scores."""
         cells = RfmValue().fit(columns(training, _RFM), training.answers[self.kind])
-        return {"bg_nbd_gamma_gamma": X[:, PRIOR_VALUE], "rfm": cells.predict(columns(holdout, _RFM))}
+        return {"btyd_gamma_gamma": X[:, PRIOR_VALUE], "rfm": cells.predict(columns(holdout, _RFM))}
 
     def rests_on(self, estimator: Any) -> tuple[str, ...]:
-        """Return BG/NBD and Gamma-Gamma where they answer alone."""
-        return ("bg_nbd_gamma_gamma",) if estimator.rung_.name == "prior" else ()
+        """Return the prior and Gamma-Gamma where they answer alone."""
+        return ("btyd_gamma_gamma",) if estimator.rung_.name == "prior" else ()
 
     def interval(
         self, estimator: Any, X: Numbers, y: Numbers, customers: npt.NDArray[np.int64]
@@ -101,7 +101,7 @@ class ValueRecipe(Recipe):
         return np.asarray(value <= np.median(value), np.float64)
 
     def untrained(self, rows: Examples) -> dict[str, Numbers]:
-        """BG/NBD and Gamma-Gamma alone."""
+        """The prior and Gamma-Gamma alone."""
         asked, prior = self.question, self.priors[int(rows.panel.cutoffs[0])]
         amount = prior.amount(rows.panel, asked.gap.days, asked.horizon.days)
-        return {"bg_nbd_gamma_gamma": amount * self.value_scale}
+        return {"btyd_gamma_gamma": amount * self.value_scale}

@@ -7,28 +7,23 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import xgboost as xgb
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from features.events import Numbers
-from training import crossfit, ladder, spline_logit
+from training import crossfit, ladder, lessons, metrics, spline_logit
+from training.boosting import Growth
 from training.crossfit import Plan
 from training.ladder import Rung
+from training.lessons import Lesson
 from training.spline_logit import SplineLogit
 
 _TREES: dict[str, dict[str, Any]] = {
     "pairs": {
         "max_depth": 2,
-        "min_child_weight": 5,
-        "subsample": 0.8,
-        "colsample_bytree": 0.5,
-        "reg_lambda": 5,
-    },
-    "shallow": {
-        "max_depth": 4,
         "min_child_weight": 5,
         "subsample": 0.8,
         "colsample_bytree": 0.5,
@@ -44,7 +39,8 @@ _TREES: dict[str, dict[str, Any]] = {
         "reg_lambda": 20,
     },
 }
-"""Three ways to look: at two inputs together, at four, and at as many as a few customers need."""
+"""Ways to look beside the shallow trees, whose parameters are the model's: at two inputs together, and at as
+many as a few customers need."""
 
 _STRENGTHS, _FEW_STRENGTHS = (0.1, 0.3, 1.0), (0.01, 0.03, 0.1, 0.3)
 _FOLDS, _MORE_FOLDS, _FEW_ROWS, _CHOOSING_FOLDS = 5, 10, 5_000, 3
@@ -70,6 +66,8 @@ class ContractAttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     ----------
     rounds : int
         At most so many trees of each kind; unseen rows decide how many.
+    max_depth, min_child_weight, reg_lambda, subsample, colsample_bytree
+        How the shallow trees are grown, see `training.boosting.Growth`.
     trees_from : int
         With fewer customers there are no trees.
     random_state : int
@@ -92,15 +90,27 @@ class ContractAttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         Trees of each kind.
     """
 
+    search_space = lessons.TREES
+
     def __init__(
         self,
         *,
         rounds: int = 600,
+        max_depth: int = 4,
+        min_child_weight: float = 5.0,
+        reg_lambda: float = 5.0,
+        subsample: float = 0.8,
+        colsample_bytree: float = 0.5,
         trees_from: int = ladder.FEWEST_FOR_TREES,
         random_state: int = 0,
         n_jobs: int = 1,
     ) -> None:
         self.rounds = rounds
+        self.max_depth = max_depth
+        self.min_child_weight = min_child_weight
+        self.reg_lambda = reg_lambda
+        self.subsample = subsample
+        self.colsample_bytree = colsample_bytree
         self.trees_from = trees_from
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -171,7 +181,8 @@ class ContractAttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         plan = self._plan(left, owners)
         choice = self._choose(X, left, owners)
         said = {"logit": _unseen_logits(X, left, plan, choice, self.random_state)}
-        kinds = {name: self._settings(own, len(left), left.mean()) for name, own in _TREES.items()}
+        ways = {"pairs": _TREES["pairs"], "shallow": self._shallow(), "leaves": _TREES["leaves"]}
+        kinds = {name: self._settings(own, len(left), left.mean()) for name, own in ways.items()}
         material = crossfit.Material(crossfit.single(X), left)
         grown = crossfit.grow_each(material, plan, kinds, self.rounds)
         said |= {name: one.logits for name, one in grown.items()}
@@ -201,6 +212,26 @@ class ContractAttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         )
         options = [(logs, strength) for logs in (False, True) for strength in _STRENGTHS]
         return _choice(X[rows], left[rows], folds, options)
+
+    def _shallow(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.search_space}
+
+    def growth(self) -> Growth:
+        """Return how the shallow trees are grown; unseen rows tell their number."""
+        return Growth(rounds=self.rounds, learning_rate=_SLOW, max_bin=crossfit.BINS, **self._shallow())
+
+    def lesson(self, X: Numbers, y: Numbers, cutoffs: npt.ArrayLike | None = None) -> Lesson:
+        """What the shallow trees learn; the other learners stay as they are."""
+        del cutoffs
+        left = (y == np.max(y)).astype(np.float64)
+        start = np.full(len(left), logit(left.mean()))
+        objective = {"objective": "binary:logistic", "base_score": 0.5}
+        return Lesson(X, left, start, objective, metrics.logit_losses, tells_rounds=False)
+
+    def row_losses(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Numbers:
+        """Logarithmic loss of every row, shape (n_rows,)."""
+        left = (np.asarray(y) == self.classes_[1]).astype(np.float64)
+        return metrics.logit_losses(left, self.decision_function(X))
 
     def _settings(self, own: Mapping[str, Any], rows: int, rate: float) -> dict[str, Any]:
         return {

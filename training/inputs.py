@@ -35,6 +35,9 @@ PRIOR_CHURN, PRIOR_VALUE = 0, 1
 DAILY_MARGIN = 0
 """Position of the margin a day in `ContractInputs`."""
 
+BUYING_RHYTHM = "buying_rhythm"
+"""Origin of the columns that are made from all purchases together: the prior's, and purchases that fade."""
+
 MOST_LEVELS = 20
 FEWEST_ROWS = 10, 50
 """Rows that a level of a category needs: a fiftieth of all, within these bounds."""
@@ -63,6 +66,9 @@ class Inputs:
     form: ClassVar[str]
     """Names the way in a manifest."""
 
+    rhythm: ClassVar[frozenset[str]] = frozenset()
+    """The origins that tell of a customer's rhythm of buying."""
+
     features: FeatureSet
     levels: Mapping[str, Sequence[str]]
     unused: tuple[str, ...]
@@ -70,6 +76,14 @@ class Inputs:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the columns, shape (n_inputs,)."""
+        raise NotImplementedError
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """What each column is a form of, shape (n_inputs,): the name of a feature, or `BUYING_RHYTHM`.
+
+        A column in proportion to something is a form of what is put in proportion.
+        """
         raise NotImplementedError
 
     def encode(self, panel: Panel, prior: RepeatBuying | None) -> Numbers:
@@ -108,6 +122,9 @@ class Inputs:
     def _indicator_names(self) -> list[str]:
         return [f"{name}={level}" for name, levels in self._categories for level in levels]
 
+    def _indicator_origins(self) -> list[str]:
+        return [name for name, levels in self._categories for _ in levels]
+
     def _indicators(self, panel: Panel) -> list[Numbers]:
         """One 0/1 column for each chosen level."""
         columns = []
@@ -133,6 +150,11 @@ class PlainInputs(Inputs):
     def names(self) -> tuple[str, ...]:
         """The names of the columns, shape (n_inputs,)."""
         return (*(feature.name for feature in self._numbers), *self._indicator_names())
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The feature that each column is a form of, shape (n_inputs,)."""
+        return (*(feature.name for feature in self._numbers), *self._indicator_origins())
 
     def encode(self, panel: Panel, prior: RepeatBuying | None = None) -> Numbers:
         """Make the inputs of every row, shape (n_rows, n_inputs); there is no prior to look at."""
@@ -164,6 +186,11 @@ class ContractInputs(PlainInputs):
     def names(self) -> tuple[str, ...]:
         """The names of the columns, shape (n_inputs,)."""
         return ("margin_per_day", *super().names)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The feature that each column is a form of, shape (n_inputs,)."""
+        return (_PRICE, *super().origins)
 
     def encode(self, panel: Panel, prior: RepeatBuying | None = None) -> Numbers:
         """Make the inputs of every row, shape (n_rows, n_inputs); there is no prior to look at."""
@@ -199,6 +226,8 @@ class RhythmInputs(Inputs):
 
     form: ClassVar[str] = "rhythm"
 
+    rhythm: ClassVar[frozenset[str]] = frozenset({BUYING_RHYTHM, *REPEAT_FEATURES.names})
+
     horizon_days: float
     gap_days: float
     value_scale: float
@@ -216,6 +245,13 @@ class RhythmInputs(Inputs):
         return ("prior_churn_logit", "prior_value", *_RHYTHM, *proportions, *self._indicator_names())
 
     @property
+    def origins(self) -> tuple[str, ...]:
+        """What each column is a form of, shape (n_inputs,): the name of a feature, or `BUYING_RHYTHM`."""
+        rhythm = [origin for origin, _ in _RHYTHM.values()]
+        plain = [feature.name for feature in self._plain]
+        return (BUYING_RHYTHM, BUYING_RHYTHM, *rhythm, *plain, *self._indicator_origins())
+
+    @property
     def _plain(self) -> list[AnyFeature]:
         """The features that are numbers and not already in the prior."""
         return [feature for feature in self._numbers if feature.name not in REPEAT_FEATURES.names]
@@ -227,7 +263,7 @@ class RhythmInputs(Inputs):
         silence = prior.silence(panel, self.gap_days, self.horizon_days)
         amount = prior.amount(panel, self.gap_days, self.horizon_days)
         columns = [np.log(silence) - np.log1p(-silence), amount * self.value_scale]
-        columns += [formula(panel) for formula in _RHYTHM.values()]
+        columns += [formula(panel) for _, formula in _RHYTHM.values()]
         columns += [_without_level(feature, panel, amount) for feature in self._plain]
         return np.column_stack(columns + self._indicators(panel))
 
@@ -325,15 +361,21 @@ def _fading(panel: Panel, days: float) -> Numbers:
     return total
 
 
-_RHYTHM: dict[str, Callable[[Panel], Numbers]] = {
-    "tenure_to_a_year": lambda panel: np.minimum(panel.column(_TENURE), _LONGEST_DAYS),
-    "days_since_last_to_a_year": lambda panel: np.minimum(panel.column(_SINCE), _LONGEST_DAYS),
-    "days_since_last_per_own_gap": lambda panel: _ratio(panel.column(_SINCE), _own_gap(panel)),
-    "days_since_last_per_tenure": lambda panel: _ratio(panel.column(_SINCE), panel.column(_TENURE)),
-    "purchase_days_per_tenure": lambda panel: _ratio(panel.column(_DAYS) - 1, panel.column(_TENURE)),
-    "amount_per_purchase_day": lambda panel: panel.column(_AMOUNT) / panel.column(_DAYS),
-    "purchase_days": lambda panel: panel.column(_DAYS),
-    "purchases_fading_in_30d": lambda panel: _fading(panel, 30.0),
-    "purchases_fading_in_90d": lambda panel: _fading(panel, 90.0),
+_RHYTHM: dict[str, tuple[str, Callable[[Panel], Numbers]]] = {
+    "tenure_to_a_year": (_TENURE, lambda panel: np.minimum(panel.column(_TENURE), _LONGEST_DAYS)),
+    "days_since_last_to_a_year": (_SINCE, lambda panel: np.minimum(panel.column(_SINCE), _LONGEST_DAYS)),
+    "days_since_last_per_own_gap": (_SINCE, lambda panel: _ratio(panel.column(_SINCE), _own_gap(panel))),
+    "days_since_last_per_tenure": (
+        _SINCE,
+        lambda panel: _ratio(panel.column(_SINCE), panel.column(_TENURE)),
+    ),
+    "purchase_days_per_tenure": (
+        _DAYS,
+        lambda panel: _ratio(panel.column(_DAYS) - 1, panel.column(_TENURE)),
+    ),
+    "amount_per_purchase_day": (_AMOUNT, lambda panel: panel.column(_AMOUNT) / panel.column(_DAYS)),
+    "purchase_days": (_DAYS, lambda panel: panel.column(_DAYS)),
+    "purchases_fading_in_30d": (BUYING_RHYTHM, lambda panel: _fading(panel, 30.0)),
+    "purchases_fading_in_90d": (BUYING_RHYTHM, lambda panel: _fading(panel, 90.0)),
 }
-"""The rhythm of a customer in proportion to itself."""
+"""The rhythm of a customer in proportion to itself: for each column its origin and its formula."""

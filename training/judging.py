@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from features.catalogue import fingerprint
+from features.language import FeatureSet
 from features.windows import to_text
 from training import artifact, card, gate, leakage, recipe, search
 from training.artifact import FittedModel
@@ -16,16 +18,26 @@ from training.questions import own_table
 from training.recipe import Fit, Recipe
 from training.workshop import Progress, Workshop
 
+_OTHER_CATALOGUE = "the catalogue of features has changed"
+
+
+@dataclass(frozen=True)
+class Searched:
+    """The parameters that a fit is made with, and what a search for better ones tried and found."""
+
+    parameters: Mapping[str, Any]
+    trials: tuple[search.Trial, ...] = ()
+    judgement: search.Judgement | None = None
+
 
 @dataclass(frozen=True)
 class Judged:
-    """A fit on the training cutoffs, what the holdout said of it, and the parameters it was made with."""
+    """A fit on the training cutoffs, what the holdout said of it, and how its parameters were found."""
 
     fit: Fit
     evidence: card.Evidence
     verdict: gate.Verdict
-    parameters: Mapping[str, Any]
-    trials: tuple[search.Trial, ...]
+    searched: Searched
     suspicions: tuple[leakage.Suspicion, ...]
 
 
@@ -34,9 +46,9 @@ def judge(shop: Workshop, made: Recipe, champion: FittedModel | None, progress: 
     training, holdout = recipe.split(shop.examples, shop.plan)
     training = made.known_before(made.eligible(training), _unseen_from(shop))
     holdout = made.eligible(holdout)
-    parameters, trials = _search(shop, made, training)
+    searched = _search(shop, made, training)
     progress(f"fit {made.kind}", 0, 1)
-    fit = made.fit(training, parameters)
+    fit = made.fit(training, searched.parameters)
     rivals = {}
     if champion is not None:
         rivals[CHAMPION] = _champion_predictions(shop, made, champion, training, holdout)
@@ -48,10 +60,10 @@ def judge(shop: Workshop, made: Recipe, champion: FittedModel | None, progress: 
         fresher=champion is not None and _is_fresher(shop, fit, champion),
         seed=shop.settings.seed,
         suspicions=suspects,
-        features=None if champion is None else FeatureChange.between(champion.features, fit.inputs.features),
+        features=None if champion is None else _changed(champion, fit.inputs.features),
         rests_on=made.rests_on(fit.estimator),
     )
-    return Judged(fit, found, verdict, parameters, trials, suspects)
+    return Judged(fit, found, verdict, searched, suspects)
 
 
 def _is_fresher(shop: Workshop, fit: Fit, champion: FittedModel) -> bool:
@@ -61,6 +73,15 @@ def _is_fresher(shop: Workshop, fit: Fit, champion: FittedModel) -> bool:
         or champion.features.contract != fit.inputs.features.contract
         or type(champion.estimator) is not type(fit.estimator)
     )
+
+
+def _changed(champion: FittedModel, features: FeatureSet) -> FeatureChange:
+    """Compare the features with the champion's; another catalogue explains what columns do not."""
+    changed = FeatureChange.between(champion.features, features)
+    if champion.facts.get("catalogue") == fingerprint():
+        return changed
+    names = (*changed.lost, *changed.gained, *changed.altered)
+    return replace(changed, explained={**dict.fromkeys(names, _OTHER_CATALOGUE), **changed.explained})
 
 
 def _unseen_from(shop: Workshop) -> int:
@@ -78,19 +99,28 @@ def _suspicions(shop: Workshop, made: Recipe) -> tuple[leakage.Suspicion, ...]:
     return leakage.suspicions(rows.panel, made.gone(rows), own, trusted)
 
 
-def _search(
-    shop: Workshop, made: Recipe, training: Examples
-) -> tuple[Mapping[str, Any], tuple[search.Trial, ...]]:
-    given = shop.settings.parameters.get(made.kind)
-    if given is not None or shop.settings.trials == 0:
-        return given or {}, ()
-    X = made.encode(made.inputs(training.panel), training.panel)
+def _search(shop: Workshop, made: Recipe, training: Examples) -> Searched:
+    """Look for better parameters, unless they are given; the search goes on where a killed one ended."""
+    settings = shop.settings
+    given = settings.parameters.get(made.kind)
+    if given is not None or settings.trials == 0:
+        return Searched(given or {})
     panel = training.panel
+    X = made.encode(made.inputs(panel), panel)
     task = search.Task(made.make, made.kind, X, training.answers[made.kind], panel.cutoffs, panel.customers)
     trials: list[search.Trial] = []
-    settings = shop.settings
-    best = search.search(task, settings.trials, settings.seed, trials.append, show=settings.show)
-    return best, tuple(trials)
+    judgements: list[search.Judgement] = []
+    best = search.search(
+        task,
+        settings.trials,
+        settings.seed,
+        trials.append,
+        show=settings.show,
+        seconds=settings.search_seconds,
+        folder=shop.business.workspace / "search",
+        judged=judgements.append,
+    )
+    return Searched(best, tuple(trials), judgements[0] if judgements else None)
 
 
 def _champion_predictions(

@@ -38,6 +38,11 @@ def log_losses(y: ArrayLike, p: ArrayLike) -> Floats:
     return np.asarray(-np.where(y == 1.0, np.log(p), np.log1p(-p)))
 
 
+def logit_losses(y: Floats, logits: Floats) -> Floats:
+    """Logarithmic loss of each row from the logit of its chance, exact where the chance rounds to 0 or 1."""
+    return np.asarray(np.logaddexp(0.0, logits) - y * logits)
+
+
 def log_loss(y: ArrayLike, p: ArrayLike) -> float:
     """Mean of -ln of the chance given to what happened; 0 is perfect. Good 1952, J. R. Stat. Soc. B 14.
 

@@ -19,9 +19,7 @@ from training.inputs import (
     Inputs,
     RhythmInputs,
 )
-from training.questions import (
-    Question,
-)
+from training.questions import Question, ValueQuestion
 from training.repeat_buying import RepeatBuying
 from training.segments import segments
 
@@ -211,16 +209,32 @@ def columns(rows: Examples, names: Sequence[str]) -> Numbers:
 
 
 def _check_enough(question: Question, rows: Examples, y: Numbers) -> None:
+    """Refuse what nothing can be learnt from."""
+    if missing := int((~np.isfinite(y)).sum()):
+        raise QuestionError(
+            f"{question.name}: {missing} of {len(y)} outcomes {'is' if missing == 1 else 'are'} not a number, "
+            "and nothing can be learnt from that. Run `holdfast check` and build again."
+        )
     n_customers = len(np.unique(rows.panel.customers))
     if n_customers < FEWEST_CUSTOMERS:
         raise QuestionError(
             f"{question.name}: {n_customers} eligible customers are too few to learn from; "
             f"at least {FEWEST_CUSTOMERS} are needed. Widen [churn] eligible or bring more customers."
         )
-    fewest = int(min((y > 0).sum(), (y <= 0).sum())) if question.name == "attrition" else int((y > 0).sum())
+    _check_both_outcomes(question, rows.panel.customers, y)
+
+
+def _check_both_outcomes(question: Question, customers: npt.NDArray[np.int64], y: Numbers) -> None:
+    """Refuse where hardly anybody has one of the outcomes; who has it at several cutoffs counts once."""
+    some, none = (len(np.unique(customers[chosen])) for chosen in (y > 0, y <= 0))
+    if isinstance(question, ValueQuestion):
+        fewest, said, lesson = some, f"{some} customers bring any value", "what they are worth"
+    else:
+        fewest, lesson = min(some, none), "who leaves and who stays"
+        said = f"{some} customers leave and {none} stay"
+    setting = "[churn] horizon" if question.name == "attrition" else "[value] horizons"
     if fewest < FEWEST_OF_EACH:
-        what = "of one class" if question.name == "attrition" else "with any value"
         raise QuestionError(
-            f"{question.name}: there are {fewest} rows {what} among {len(y)}; at least {FEWEST_OF_EACH} are "
-            "needed to learn who leaves and who stays. Change [churn] horizon so that both happen."
+            f"{question.name}: {said} at the cutoffs to learn from; at least {FEWEST_OF_EACH} must, to learn "
+            f"{lesson}. Change {setting} so that both happen, or bring more customers."
         )

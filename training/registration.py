@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from features.business import Business
+from features.catalogue import fingerprint
 from features.windows import to_text
 from training import artifact, card
 from training.artifact import FittedModel
@@ -50,8 +51,8 @@ def register(shop: Workshop, judged: Judged, progress: Progress) -> Trained:
             "card.md": card.to_markdown(filled),
             "card.html": card.to_html(filled),
         }
-        if judged.trials:
-            documents["trials.json"] = [vars(trial) for trial in judged.trials]
+        if judged.searched.trials:
+            documents["trials.json"] = [vars(trial) for trial in judged.searched.trials]
         shop.tracking.log(_parameters(facts, judged), _flat(filled), documents)
         artifact.save(model, Path(scratch) / "model")
         version = shop.tracking.register(kind, Path(scratch) / "model", _signature(model))
@@ -80,7 +81,7 @@ def refitted(shop: Workshop, judged: Judged, facts: Mapping[str, Any]) -> Fitted
     """
     made = judged.fit.recipe
     rows = made.eligible(shop.examples.at(shop.plan.refit))
-    fit = made.fit(rows, judged.parameters)
+    fit = made.fit(rows, judged.searched.parameters)
     made.keep_measured(fit.estimator, judged.fit.estimator)
     model = FittedModel(
         made.kind, fit.estimator, fit.inputs, shop.priors.get(shop.until), made.question.eligible, facts
@@ -108,10 +109,12 @@ def _facts(shop: Workshop, judged: Judged) -> dict[str, Any]:
         "training_rows": len(shop.examples.panel),
         "mean_outcome": _mean_outcome(shop, judged.fit.recipe),
         "features": len(judged.fit.inputs.features),
+        "catalogue": fingerprint(),
+        "searched": asdict(judged.searched.judgement) if judged.searched.judgement else None,
         "unused": list(judged.fit.inputs.unused),
         "rung": asdict(judged.fit.estimator.rung_),
         "seed": shop.settings.seed,
-        "parameters": dict(judged.parameters),
+        "parameters": dict(judged.searched.parameters),
     }
 
 

@@ -49,6 +49,8 @@ class Settings:
         Nothing later is used; everything known by default.
     trials : int
         Hyperparameter sets that are tried after the defaults.
+    search_seconds : float, optional
+        No trial goes on for longer.
     seed : int
     promote : bool
     show : bool
@@ -60,6 +62,7 @@ class Settings:
     kinds: tuple[str, ...] = ()
     until: int | None = None
     trials: int = 0
+    search_seconds: float | None = None
     seed: int = 0
     promote: bool = True
     show: bool = False

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ import pandas as pd
 from scipy.stats import t as student
 from sklearn.model_selection import RepeatedStratifiedKFold
 
+from experiments.benchmarks.accuracy_page import Line
 from training import metrics
 
 Numbers = npt.NDArray[np.float64]
@@ -33,6 +34,7 @@ _MEASURES: dict[str, Callable[[Numbers, Numbers], float]] = {
     "lift@10 %": metrics.lift_at(0.1),
 }
 OURS = "Holdfast"
+_RISING = {"AUC", "lift@10 %"}
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,13 @@ class Judged:
     pooled: float
 
 
-def judge(table: Table, source: Path, repeats: int | None = None) -> dict[str, Judged]:
+def judge(
+    table: Table,
+    source: Path,
+    repeats: int | None = None,
+    most_rows: int | None = None,
+    contestants: Mapping[str, Callable[[], Any]] | None = None,
+) -> dict[str, Judged]:
     """Cross-validate ours and the peers on the same folds.
 
     Parameters
@@ -158,19 +166,22 @@ def judge(table: Table, source: Path, repeats: int | None = None) -> dict[str, J
     table : Table
     source : Path
         The folder of public data.
-    repeats : int or None
+    repeats, most_rows : int or None
         Fewer than the protocol's, for a quick look.
+    contestants : mapping or None
+        Unfitted models by name; None: those of `models`.
 
     Returns
     -------
     dict of str to Judged
     """
     columns, left = table.read(source)
+    columns, left = columns[:most_rows], left[:most_rows]
     plan = RepeatedStratifiedKFold(n_splits=5, n_repeats=repeats or table.repeats, random_state=SEED)
     folds = list(plan.split(columns, left))
     rows = [encoded(columns.iloc[teaching], columns.iloc[test]) for teaching, test in folds]
     judged = {}
-    for name, make in models().items():
+    for name, make in (contestants or models()).items():
         said, seconds = [], []
         for (teaching, _), (seen, unseen) in zip(folds, rows, strict=True):
             start = time.process_time()
@@ -220,6 +231,19 @@ def corrected_interval(differences: Numbers, test_share: float = 0.25) -> tuple[
     width = float(student.ppf(0.975, k - 1)) * spread
     mean = float(differences.mean())
     return mean, mean - width, mean + width
+
+
+def lines_of(table: Table, judged: Mapping[str, Judged]) -> list[Line]:
+    """Ours beside the goals of a table and the best peer by each measure."""
+    found = []
+    for name, goal in table.goal.items():
+        rises = name in _RISING
+        mean = {who: float(one.by_fold[name].mean()) for who, one in judged.items()}
+        peer = (max if rises else min)((who for who in judged if who != OURS), key=mean.__getitem__)
+        difference = corrected_interval(judged[OURS].by_fold[name] - judged[peer].by_fold[name])
+        sense: Literal["≥", "≤"] = "≥" if rises else "≤"
+        found.append(Line(table.name, name, sense, goal, mean[OURS], peer, mean[peer], difference))
+    return found
 
 
 def to_markdown(results: Mapping[str, Mapping[str, Judged]]) -> str:

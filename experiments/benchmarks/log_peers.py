@@ -1,7 +1,8 @@
-"""What others would say of a purchase log: buy-till-you-die models, and XGBoost as it comes."""
+"""What others would say of a purchase log: buy-till-you-die models, and boosted trees as they come."""
 
 import numpy as np
 import xgboost as xgb
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from features.events import Numbers
 from features.panel import Panel
@@ -9,7 +10,9 @@ from training.btyd import BgNbd, GammaGamma, ParetoNbd
 from training.repeat_buying import histories
 
 _TREES = {"n_jobs": 1, "random_state": 0, "verbosity": 0}
-_CENTS = 100
+_CENTS, _MONTH = 100, 365.25 / 12
+AVERAGE_SPEND = "average spend × months"
+"""What a customer spent a month so far, for as many months as are asked about; who is new counts a month."""
 
 
 def silence_peers(X: Numbers, y: Numbers, rows: Numbers, panel: Panel, days: float) -> dict[str, Numbers]:
@@ -31,8 +34,12 @@ def silence_peers(X: Numbers, y: Numbers, rows: Numbers, panel: Panel, days: flo
         name: model.fit(x, t_x, T).probability_no_purchase(days, x, t_x, T)
         for name, model in (("BG/NBD", BgNbd), ("Pareto/NBD", ParetoNbd))
     }
-    trees = xgb.XGBClassifier(**_TREES).fit(X, y)
-    return {**said, "XGBoost, defaults": trees.predict_proba(rows)[:, 1].astype(np.float64)}
+    learners = {
+        "XGBoost, defaults": xgb.XGBClassifier(**_TREES),
+        "HistGradientBoosting, defaults": HistGradientBoostingClassifier(random_state=0),
+    }
+    learned = {name: model.fit(X, y).predict_proba(rows)[:, 1] for name, model in learners.items()}
+    return {**said, **{name: chance.astype(np.float64) for name, chance in learned.items()}}
 
 
 def value_peers(X: Numbers, y: Numbers, rows: Numbers, panel: Panel, days: float) -> dict[str, Numbers]:
@@ -44,11 +51,16 @@ def value_peers(X: Numbers, y: Numbers, rows: Numbers, panel: Panel, days: float
         f"{name} + Gamma-Gamma": model.fit(x, t_x, T).expected_purchases(days, x, t_x, T) * order
         for name, model in (("BG/NBD", BgNbd), ("Pareto/NBD", ParetoNbd))
     }
+    monthly = value * (x + 1) / _CENTS / (np.maximum(T, _MONTH) / _MONTH)
+    learners = {
+        "XGBoost, defaults": xgb.XGBRegressor(**_TREES),
+        "XGBoost, Tweedie": xgb.XGBRegressor(objective="reg:tweedie", **_TREES),
+        "HistGradientBoosting, defaults": HistGradientBoostingRegressor(random_state=0),
+    }
     spent = np.maximum(y, 0.0)
-    squares = xgb.XGBRegressor(**_TREES).fit(X, spent)
-    tweedie = xgb.XGBRegressor(objective="reg:tweedie", **_TREES).fit(X, spent)
+    learned = {name: model.fit(X, spent).predict(rows) for name, model in learners.items()}
     return {
         **said,
-        "XGBoost, defaults": squares.predict(rows).astype(np.float64),
-        "XGBoost, Tweedie": tweedie.predict(rows).astype(np.float64),
+        **{name: amount.astype(np.float64) for name, amount in learned.items()},
+        AVERAGE_SPEND: monthly * days / _MONTH,
     }

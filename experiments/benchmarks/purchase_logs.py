@@ -17,8 +17,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from experiments.benchmarks.log_peers import silence_peers, value_peers
+from experiments.benchmarks.accuracy_page import Line
+from experiments.benchmarks.accuracy_page import to_table as markdown
+from experiments.benchmarks.log_peers import AVERAGE_SPEND, silence_peers, value_peers
 from experiments.datasets import load as load_dataset
 from features import business as businesses
 from features.build import build
@@ -37,6 +41,7 @@ from training.workshop import needed_features, recipe_of
 _EVER = days(36_500)
 _CENTS = 100
 OURS = "**Holdfast**"
+_MEDIAN = f"{OURS}, median head"
 RESAMPLES = 200
 
 
@@ -53,6 +58,8 @@ class Protocol:
         The cutoffs that are judged.
     step_days, history_days, most_cutoffs : int
         Between two training cutoffs, before the first of them, and how many there are at most.
+    goals : tuple of (str, str, float)
+        Question, measure and figure to reach; of the share found, in units of that by average spend.
     """
 
     data: str
@@ -61,6 +68,7 @@ class Protocol:
     step_days: int
     history_days: int
     most_cutoffs: int
+    goals: tuple[tuple[str, str, float], ...] = ()
 
     def training(self, origin: int, first: int) -> tuple[int, ...]:
         """Training cutoffs of an origin, oldest first, given the instant of the first fact."""
@@ -70,11 +78,27 @@ class Protocol:
         return tuple(sorted(at for at in wanted if at >= first + self.history_days * day))
 
 
+SHARE_FOUND = "top 20 % found"
+_CHURN, _VALUE = "attrition", "lifetime-value"
+_BEYOND_SPEND = (_VALUE, SHARE_FOUND, 1.1)
+
 PROTOCOLS = (
-    Protocol("cdnow", 91, ("1997-12-31", "1998-03-31"), 30, 100, 8),
-    Protocol("cdnow", 181, ("1997-12-31",), 14, 90, 6),
-    Protocol("complete_journey", 91, ("2017-10-01",), 30, 60, 8),
-)
+    Protocol(
+        "cdnow", 91, ("1997-12-31", "1998-03-31"), 30, 100, 8,
+        (
+            (_CHURN, "AUC", 0.825), (_CHURN, "log-loss", 0.320), (_VALUE, "RMSE", 32.7),
+            (_VALUE, "Gini", 0.766), (_VALUE, "abs. bias", 0.08), (_VALUE, "MAE", 9.2), _BEYOND_SPEND,
+        ),
+    ),
+    Protocol(
+        "cdnow", 181, ("1997-12-31",), 14, 90, 6,
+        (
+            (_CHURN, "AUC", 0.806), (_CHURN, "log-loss", 0.412), (_VALUE, "RMSE", 55.5),
+            (_VALUE, "Gini", 0.761), _BEYOND_SPEND,
+        ),
+    ),
+    Protocol("complete_journey", 91, ("2017-10-01",), 30, 60, 8, (_BEYOND_SPEND,)),
+)  # fmt: skip
 """CDNOW as in the literature's comparisons; Complete Journey with the last quarter of its year."""
 
 
@@ -89,53 +113,70 @@ class Judged:
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of one model, means over the origins, and their differences from the first peer's."""
+    """The figures of one model, means over the origins; of a peer, ours minus each of them."""
 
     data: str
     horizon_days: int
     asks: str
     model: str
     figures: Mapping[str, float]
-    against: Mapping[str, intervals.Interval]
+    ours_minus: Mapping[str, intervals.Interval]
 
 
 def main() -> int:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--from", dest="source", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--out", type=Path, default=None, help="the Markdown file to write")
     parser.add_argument(
         "--data", nargs="*", default=sorted({p.data for p in PROTOCOLS}), help="which of them"
     )
     arguments = parser.parse_args()
     chosen = [protocol for protocol in PROTOCOLS if protocol.data in arguments.data]
-    table = to_table(measure(arguments.source, chosen))
-    print(table)
-    if arguments.out is not None:
-        arguments.out.write_text(table, encoding="utf-8")
+    for protocol in chosen:
+        print(to_table(measure(arguments.source, protocol)))
     return 0
 
 
-def measure(source: Path, protocols: Iterable[Protocol] = PROTOCOLS) -> list[Row]:
-    """Load and build the data sets in a scratch folder and follow the protocols."""
-    rows, stores = [], {}
+def measure(source: Path, protocol: Protocol, one_of: int = 1, resamples: int = RESAMPLES) -> list[Row]:
+    """Load and build a data set in a scratch folder and follow a protocol.
+
+    Parameters
+    ----------
+    source : Path
+        The folder of the data sets.
+    protocol : Protocol
+    one_of : int
+        For a quick look, one of so many customers of CDNOW only.
+    resamples : int
+        Behind each interval.
+    """
     with tempfile.TemporaryDirectory() as scratch:
-        for protocol in protocols:
-            if protocol.data not in stores:
-                folder = Path(scratch) / protocol.data
-                load_dataset(protocol.data, source / protocol.data, folder)
-                business = businesses.load(folder / "business.toml")
-                build(business)
-                stores[protocol.data] = Store.of(business)
-            rows += follow(stores[protocol.data], protocol)
-    return rows
+        folder, published = Path(scratch) / protocol.data, source / protocol.data
+        if one_of > 1 and protocol.data == "cdnow":
+            published = thinned(published, Path(scratch) / "published", one_of)
+        load_dataset(protocol.data, published, folder)
+        business = businesses.load(folder / "business.toml")
+        build(business)
+        return follow(Store.of(business), protocol, resamples)
 
 
-def follow(store: Store, protocol: Protocol) -> list[Row]:
+def thinned(published: Path, target: Path, one_of: int) -> Path:
+    """Write CDNOW with one of so many customers, and return its folder."""
+    orders = pq.read_table(published / "transactions.parquet")
+    # The ids are numbers in order of the first purchase, so every day keeps its share of customers.
+    ids = np.array(orders["customer_id"].to_pylist(), np.int64)
+    target.mkdir(parents=True)
+    pq.write_table(orders.filter(pa.array(ids % one_of == 0)), target / "transactions.parquet")
+    return target
+
+
+def follow(store: Store, protocol: Protocol, resamples: int = RESAMPLES) -> list[Row]:
     """Follow a protocol on a built store, for both questions."""
     origins = [parse_instant(origin) for origin in protocol.origins]
     found = [_origin(store, protocol, origin) for origin in origins]
-    return [row for asks in _MEASURES for row in _rows(protocol, asks, [one[asks] for one in found])]
+    return [
+        row for asks in _MEASURES for row in _rows(protocol, asks, [one[asks] for one in found], resamples)
+    ]
 
 
 def _origin(store: Store, protocol: Protocol, origin: int) -> dict[str, Judged]:
@@ -176,7 +217,7 @@ def _judge(recipe: Recipe, seen: Examples, judged: Examples) -> Judged:
     if recipe.kind == "attrition":
         said |= silence_peers(X, y, rows, judged.panel, recipe.question.horizon.days)
     else:
-        said |= {f"{OURS}, median head": estimator.predict_median(rows)}
+        said |= {_MEDIAN: estimator.predict_median(rows)}
         said |= value_peers(X, y, rows, judged.panel, recipe.question.horizon.days)
     return Judged(judged.answers[recipe.kind], judged.panel.customers, said)
 
@@ -185,40 +226,89 @@ def _absolute_bias(y: Numbers, predicted: Numbers) -> float:
     return abs(metrics.bias(y, predicted))
 
 
+def share_found(y: Numbers, predicted: Numbers, share: float = 0.2) -> float:
+    """Share of the customers who were the best that were ranked among the best, Microsoft's measure of a CLV.
+
+    The best are the top share by what they spent; where fewer than so many spent anything, those who did.
+    Customers with tied predictions are found with equal chances.
+
+    Examples
+    --------
+    >>> share_found(np.array([9.0, 5.0, 0.0, 0.0]), np.array([3.0, 1.0, 2.0, 0.0]), share=0.5)
+    0.5
+    """
+    wanted = max(round(share * len(y)), 1)
+    best = (y >= np.partition(y, -wanted)[-wanted]) & (y > 0)
+    if not best.any():
+        return float("nan")
+    last = np.partition(predicted, -wanted)[-wanted]
+    above, tied = predicted > last, predicted == last
+    chance = (wanted - above.sum()) / tied.sum()
+    return float((best[above].sum() + chance * best[tied].sum()) / best.sum())
+
+
+_RISING = {"AUC", "Gini", SHARE_FOUND}
 _MEASURES: dict[str, dict[str, Any]] = {
-    "attrition": {
+    _CHURN: {
         "AUC": metrics.roc_auc,
         "log-loss": metrics.log_loss,
         "ECE": metrics.expected_calibration_error,
     },
-    "lifetime-value": {
+    _VALUE: {
         "RMSE": metrics.rmse,
         "Gini": metrics.normalised_gini,
         "abs. bias": _absolute_bias,
         "MAE": metrics.mae,
+        SHARE_FOUND: share_found,
     },
 }
 
 
-def _rows(protocol: Protocol, asks: str, found: Sequence[Judged]) -> list[Row]:
-    """The figures of every model, with intervals of their differences from the first peer."""
+def _rows(protocol: Protocol, asks: str, found: Sequence[Judged], resamples: int) -> list[Row]:
+    """The figures of every model; of a peer, intervals of ours minus each."""
     models = list(found[0].said)
-    peer = next(model for model in models if OURS not in model)
     figures = _figures(asks, found, models)
-    drawn = [_figures(asks, some, models) for some in _resampled(found)]
+    drawn = [_figures(asks, some, models) for some in _resampled(found, resamples)]
     rows = []
     for model in models:
-        against = {
+        minus = {
             name: intervals.percentiles(
-                figures[model][name] - figures[peer][name],
-                np.array([one[model][name] - one[peer][name] for one in drawn]),
+                figures[ours_for(name)][name] - figures[model][name],
+                np.array([one[ours_for(name)][name] - one[model][name] for one in drawn]),
                 0.95,
             )
             for name in _MEASURES[asks]
-            if model != peer
+            if OURS not in model
         }
-        rows.append(Row(protocol.data, protocol.horizon_days, asks, model, figures[model], against))
+        rows.append(Row(protocol.data, protocol.horizon_days, asks, model, figures[model], minus))
     return rows
+
+
+def ours_for(measure: str) -> str:
+    """Which of our heads answers: absolute errors ask for the median, all else for the mean."""
+    return _MEDIAN if measure == "MAE" else OURS
+
+
+def lines_of(protocol: Protocol, rows: Sequence[Row]) -> list[Line]:
+    """Ours beside the goals of a protocol and the best peer by each measure."""
+    found = []
+    where = f"{protocol.data}, {protocol.horizon_days} d"
+    for asks, name, goal in protocol.goals:
+        by_model = {row.model: row for row in rows if row.asks == asks}
+        peers = [row for row in by_model.values() if row.ours_minus]
+        rises = name in _RISING
+        best = (max if rises else min)(peers, key=lambda row: row.figures[name])
+        if name == SHARE_FOUND:
+            goal *= by_model[AVERAGE_SPEND].figures[name]
+        minus = best.ours_minus[name]
+        found.append(
+            Line(
+                f"{where}: {asks}", name, "≥" if rises else "≤", goal,
+                by_model[ours_for(name)].figures[name], best.model, best.figures[name],
+                (minus.value, minus.low, minus.high), _digits(name),
+            )
+        )  # fmt: skip
+    return found
 
 
 def _figures(asks: str, found: Sequence[Judged], models: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -232,12 +322,12 @@ def _figures(asks: str, found: Sequence[Judged], models: Sequence[str]) -> dict[
     }
 
 
-def _resampled(found: Sequence[Judged]) -> Iterable[list[Judged]]:
+def _resampled(found: Sequence[Judged], resamples: int) -> Iterable[list[Judged]]:
     """Draw customers with replacement, each with their rows at every origin."""
     origin = np.repeat(np.arange(len(found)), [len(one.realised) for one in found])
     place = np.concatenate([np.arange(len(one.realised)) for one in found])
     customers = np.concatenate([one.customers for one in found])
-    for rows in intervals.resample(len(customers), customers, RESAMPLES, seed=0):
+    for rows in intervals.resample(len(customers), customers, resamples, seed=0):
         yield [_some(one, place[rows[origin[rows] == k]]) for k, one in enumerate(found)]
 
 
@@ -246,28 +336,27 @@ def _some(one: Judged, rows: npt.NDArray[np.intp]) -> Judged:
     return Judged(one.realised[rows], one.customers[rows], said)
 
 
-_HEADER = ("data", "days", "asks", "model", *(name for kind in _MEASURES.values() for name in kind))
+def to_table(rows: Sequence[Row]) -> str:
+    """One table for each question; in brackets the 95 % interval of ours minus the peer's."""
+    return "\n\n".join(
+        markdown(
+            (asks, *measures),
+            ([row.model, *(_cell(row, name) for name in measures)] for row in rows if row.asks == asks),
+        )
+        for asks, measures in _MEASURES.items()
+    )
 
 
-def to_table(rows: Iterable[Row]) -> str:
-    """One Markdown table; in brackets the 95 % interval of the difference from the BG/NBD."""
-    lines = [f"| {' | '.join(_HEADER)} |", f"|{'---|' * len(_HEADER)}"]
-    for row in rows:
-        cells = [row.data, str(row.horizon_days), row.asks, row.model]
-        cells += [_cell(row, name) for kind in _MEASURES.values() for name in kind]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+def _digits(name: str) -> int:
+    return 2 if name in {"RMSE", "MAE"} else 4
 
 
 def _cell(row: Row, name: str) -> str:
-    if name not in row.figures:
-        return ""
-    digits = 2 if name in {"RMSE", "MAE"} else 4
-    text = f"{row.figures[name]:.{digits}f}"
-    if name not in row.against:
+    text = f"{row.figures[name]:.{_digits(name)}f}"
+    if name not in row.ours_minus:
         return text
-    difference = row.against[name]
-    return f"{text} ({difference.low:+.{digits}f} to {difference.high:+.{digits}f})"
+    minus = row.ours_minus[name]
+    return f"{text} [{minus.low:+.{_digits(name)}f}, {minus.high:+.{_digits(name)}f}]"
 
 
 def _quiet(_what: str, _done: int, _total: int) -> None:

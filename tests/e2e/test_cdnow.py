@@ -40,8 +40,8 @@ def evaluation(cdnow):
 def test_churn_is_predicted_at_least_as_well_as_by_bg_nbd_beyond_chance(evaluation):
     card = evaluation["cards"]["attrition"]
     assert card["metrics"]["model"]["roc_auc"]["value"] >= 0.80
-    assert card["against"]["bg_nbd"]["roc_auc"]["low"] > 0
-    assert card["against"]["bg_nbd"]["log_loss"]["high"] < 0
+    assert card["against"]["btyd"]["roc_auc"]["low"] > 0
+    assert card["against"]["btyd"]["log_loss"]["high"] < 0
 
 
 def test_total_value_is_within_15_percent_of_realised(evaluation):

@@ -45,7 +45,7 @@ def chances(n=600, seed=0, **more):
     noisy = expit((logit + rng.normal(0, 1.3, n)) / 2)
     rule = np.where(logit > 0, 0.55, 0.25)
     return card.Evidence(
-        "attrition", left, np.arange(n), expit(logit), {"bg_nbd": noisy, "recency_rule": rule}, **more
+        "attrition", left, np.arange(n), expit(logit), {"btyd": noisy, "recency_rule": rule}, **more
     )
 
 
@@ -59,7 +59,7 @@ def amounts(n=600, seed=0, **more):
         came,
         np.arange(n),
         mean,
-        {"bg_nbd_gamma_gamma": noisy},
+        {"btyd_gamma_gamma": noisy},
         0.1 * mean,
         4 * mean,
         **more,
@@ -196,11 +196,11 @@ def test_who_says_the_mean_for_everybody_is_a_baseline_even_where_there_is_no_ot
 
 def test_a_model_that_is_a_baseline_by_design_is_graded_against_the_others():
     evidence = chances(2_000)
-    rivals = {**evidence.rivals, "bg_nbd": evidence.predicted}
+    rivals = {**evidence.rivals, "btyd": evidence.predicted}
     prior = card.Evidence("attrition", evidence.realised, evidence.customers, evidence.predicted, rivals)
     assert card.write(prior, FACTS, 0)["grade"]["letter"] == "E"
-    alone = card.write(prior, FACTS, 0, rests_on=("bg_nbd",))["grade"]
-    assert alone["baseline"] != "bg_nbd"
+    alone = card.write(prior, FACTS, 0, rests_on=("btyd",))["grade"]
+    assert alone["baseline"] != "btyd"
     assert alone["letter"] in "ABC"
 
 
@@ -217,7 +217,7 @@ def test_the_worst_segment_comes_first_and_chance_is_called_chance():
             evidence.rivals,
             segments={"region": region},
         ),
-        "bg_nbd",
+        "btyd",
     )
     assert found["looked_at"] == 4
     assert (
@@ -241,7 +241,7 @@ def test_where_nothing_is_wrong_segments_are_hardly_ever_blamed():
 
 def test_groups_too_small_are_not_looked_at():
     labels = np.where(np.arange(600) < 49, "few", "many")
-    found = worst(chances(segments={"size": labels}), "bg_nbd")
+    found = worst(chances(segments={"size": labels}), "btyd")
     assert [one["label"] for one in found["table"]] == ["many"]
 
 

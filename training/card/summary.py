@@ -13,8 +13,8 @@ NAMES = {
     "champion": "champion",
     "recency_rule": "recency rule",
     "rfm": "RFM",
-    "bg_nbd": "BG/NBD",
-    "bg_nbd_gamma_gamma": "BG/NBD + Gamma-Gamma",
+    "btyd": "buy till you die",
+    "btyd_gamma_gamma": "buy till you die with Gamma-Gamma",
     MEAN_OF_ALL: "same for everybody",
 }
 """What predictions are called for people."""
