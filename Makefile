@@ -65,9 +65,10 @@ bench-features: install $(PEERS)/installed ## time 38 features beside DuckDB, po
 bench-steps: install ## time every step beside a peer and the limit
 	$(BIN)/python -m experiments.benchmarks.steps --customers 100000 --out experiments/results/steps.md
 
-CDNOW  ?= downloads
-bench-accuracy: install ## judge the models on CDNOW beside BG/NBD (CDNOW=folder of the file)
-	$(BIN)/python -m experiments.benchmarks.accuracy --from $(CDNOW) --out experiments/results/cdnow.md
+PUBLIC ?= $(or $(HOLDFAST_DATA),downloads)
+bench-accuracy: install $(PEERS)/installed ## judge the models on public data (PUBLIC=folder of the data sets)
+	$(BIN)/python -m experiments.benchmarks.accuracy --from $(PUBLIC) --peers $(PEERS)/bin/python \
+	  --out experiments/results/accuracy.md
 
 catalogue: install ## write the page of all features again
 	$(BIN)/python -m features.catalogue_page > features/CATALOGUE.md

@@ -126,7 +126,7 @@ class FittedModel:
         panel : Panel
             With the model's features in the model's order.
         most : int
-            So many reasons a row, or fewer where fewer matter.
+            So many reasons a row, or fewer where fewer features contribute.
 
         Returns
         -------

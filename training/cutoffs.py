@@ -70,14 +70,14 @@ def plan_cutoffs(first: int, until: int, span: int, recorded: int | None = None)
     QuestionError
         No cutoff has both a run-up and a realised outcome.
     """
-    run_up = min(LONGEST_RUN_UP.microseconds, span // 2)
-    earliest = _midnight_at_or_after(first + run_up)
+    wanted = run_up(span)
+    earliest = _midnight_at_or_after(first + wanted)
     newest = _midnight_at_or_before(until - span)
     if newest < earliest:
         raise QuestionError(
             f"The horizon is longer than the history allows: facts from {to_text(first)} to {to_text(until)} "
             f"hold no outcome window of {span / MICROSECONDS_PER_DAY:g} days after a run-up of "
-            f"{run_up / MICROSECONDS_PER_DAY:g} days. Shorten [churn] horizon or bring an older history."
+            f"{wanted / MICROSECONDS_PER_DAY:g} days. Shorten [churn] horizon or bring an older history."
         )
     earliest = max(earliest, min(newest, _midnight_at_or_after(recorded or earliest)))
     refit = _backwards(newest, earliest)
@@ -85,6 +85,11 @@ def plan_cutoffs(first: int, until: int, span: int, recorded: int | None = None)
     if purged < earliest:
         return CutoffPlan(refit, (newest,), refit, Split.CUSTOMERS)
     return CutoffPlan(_backwards(purged, earliest), (newest,), refit, Split.TIME)
+
+
+def run_up(span: int) -> int:
+    """Microseconds of history wanted before the first cutoff, given those of the outcome window."""
+    return min(LONGEST_RUN_UP.microseconds, span // 2)
 
 
 def _midnight_at_or_after(instant: int) -> int:

@@ -8,11 +8,11 @@ import numpy.typing as npt
 
 from features.events import Bucket, Numbers
 from features.language import FeatureSet
-from features.panel import Panel, concatenate, each_bucket, panel_of
+from features.panel import BucketReader, Panel, concatenate, each_bucket, panel_of
 from features.store import Store
 from features.windows import MICROSECONDS_PER_DAY
 from training import labels
-from training.questions import ExitQuestion, Question
+from training.questions import ContractValueQuestion, ExitQuestion, Question
 from training.repeat_buying import has_bought
 
 
@@ -40,7 +40,7 @@ class Examples:
 
 
 def assemble(
-    store: Store,
+    store: BucketReader,
     features: FeatureSet,
     questions: Sequence[Question],
     cutoffs: Sequence[int],
@@ -51,7 +51,7 @@ def assemble(
 
     Parameters
     ----------
-    store : Store
+    store : BucketReader
     features : FeatureSet
     questions : sequence of Question
         May be empty: then there are no answers, and the outcome windows need not be realised.
@@ -81,7 +81,7 @@ def _known(panel: Panel, questions: Sequence[Question]) -> npt.NDArray[np.bool_]
     """Whether each row has bought before its cutoff, or is under a contract that may end."""
     known = has_bought(panel)
     for question in questions:
-        if isinstance(question, ExitQuestion):
+        if isinstance(question, ExitQuestion | ContractValueQuestion):
             known |= panel.column(question.eligible.name) > 0
     return known
 

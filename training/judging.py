@@ -48,7 +48,7 @@ def judge(shop: Workshop, made: Recipe, champion: FittedModel | None, progress: 
     holdout = made.eligible(holdout)
     searched = _search(shop, made, training)
     progress(f"fit {made.kind}", 0, 1)
-    fit = made.fit(training, searched.parameters)
+    fit = made.fit(training, searched.parameters, min(shop.plan.holdout))
     rivals = {}
     if champion is not None:
         rivals[CHAMPION] = _champion_predictions(shop, made, champion, training, holdout)
@@ -136,5 +136,6 @@ def _champion_predictions(
     saw_holdout = champion.facts["trained_until"] > to_text(min(shop.plan.holdout))
     same_question = champion.facts["question"] == json.loads(json.dumps(made.question.to_dict()))
     if saw_holdout or not same_features or not same_question:
-        return made.fit(training, champion.facts["parameters"]).predict(holdout.panel)
+        again = made.fit(training, champion.facts["parameters"], min(shop.plan.holdout))
+        return again.predict(holdout.panel)
     return champion.predict(holdout.panel)[artifact.output_names(made.kind)[0]]

@@ -28,7 +28,7 @@ from training.inputs import BUYING_RHYTHM, PRIOR_CHURN, Inputs
 from training.repeat_buying import RepeatBuying, histories
 
 SMALLEST = 0.01
-"""Contributions below, in logits, are no reasons: none moves a probability by more than a quarter point."""
+"""Families that contribute less, in logits, are not spoken of: a quarter of a point at most."""
 
 RHYTHM_FAMILY = "buying rhythm"
 _LEAST_POINTS = 0.05
@@ -100,27 +100,22 @@ class Effects:
     def strongest(self, most: int = 3) -> list[list[Reason]]:
         """Return for each row the reasons that move its probability most, the strongest first.
 
-        Fewer than ``most`` where fewer contribute at least `SMALLEST`; of equal ones the first by position.
+        Fewer than ``most`` where fewer contribute anything; of equal ones the first by position.
         """
         if most < 1:
             raise ValueError(f"at least one reason is asked for, not {most}")
-        points, told = self.points, np.abs(self.contributions) >= SMALLEST
+        points, told = self.points, self.contributions != 0
         order = np.argsort(np.where(told, -np.abs(points), np.inf), axis=1, kind="stable")[:, :most]
-        tables = (order, *(np.take_along_axis(one, order, 1) for one in (self.values, points)))
-        rows = zip(
-            *(table.tolist() for table in tables),
-            np.take_along_axis(self.contributions, order, 1).tolist(),
-            np.minimum(told.sum(axis=1), most).tolist(),
-            strict=True,
-        )
+        gathered = (self.values, points, self.contributions)
+        tables = (order, *(np.take_along_axis(one, order, 1) for one in gathered))
+        counts = np.minimum(told.sum(axis=1), most).tolist()
+        rows = zip(counts, *(table.tolist() for table in tables), strict=True)
         return [
             [
                 Reason(self.names[place], self._value(place, value), effect, contribution)
-                for place, value, effect, contribution in zip(
-                    places[:n], values[:n], effects[:n], given[:n], strict=True
-                )
+                for place, value, effect, contribution in list(zip(*columns, strict=True))[:n]
             ]
-            for places, values, effects, given, n in rows
+            for n, *columns in rows
         ]
 
     def sentences(self, currency: str = "") -> list[dict[str, str]]:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from training.inputs import (
     Inputs,
     RhythmInputs,
 )
+from training.levels import Forecast
 from training.questions import Question, ValueQuestion
 from training.repeat_buying import RepeatBuying
 from training.segments import segments
@@ -45,12 +46,15 @@ class Recipe:
     priors : mapping of int to RepeatBuying
         The prior at each cutoff, fitted to what was known there; empty where nothing is bought.
     seed : int
+    outlooks : mapping of int to Forecast
+        The level that is expected at an instant for which a fit is made.
     """
 
     question: Question
     value_scale: float
     priors: Mapping[int, RepeatBuying]
     seed: int
+    outlooks: Mapping[int, Forecast] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -78,8 +82,16 @@ class Recipe:
         """Keep the rows that may be asked about."""
         return examples.rows(examples.panel.column(self.question.eligible.name) > 0)
 
-    def fit(self, examples: Examples, parameters: Mapping[str, Any]) -> "Fit":
-        """Fit to the eligible rows.
+    def level_at(self, instant: int | None) -> dict[str, float]:
+        """Parameter of an estimator that is asked at an instant; none where no season is known.
+
+        The estimator's own way is then half of the mean of its training levels.
+        """
+        found = self.outlooks.get(instant) if instant is not None else None
+        return {"level": found.log_level} if found is not None and found.knows_season else {}
+
+    def fit(self, examples: Examples, parameters: Mapping[str, Any], instant: int | None = None) -> "Fit":
+        """Fit to the eligible rows, to be asked at an instant.
 
         Raises
         ------
@@ -90,7 +102,8 @@ class Recipe:
         _check_enough(self.question, rows, self.outcomes(rows))
         inputs = self.inputs(rows.panel)
         X = self.encode(inputs, rows.panel)
-        return Fit(self, inputs, self.teach(self.make(**parameters), X, rows))
+        made = self.make(**{**self.level_at(instant), **parameters})
+        return Fit(self, inputs, self.teach(made, X, rows))
 
     def teach(self, estimator: Any, X: Numbers, rows: Examples) -> Any:
         """Fit an estimator to rows of several cutoffs."""
@@ -212,8 +225,8 @@ def _check_enough(question: Question, rows: Examples, y: Numbers) -> None:
     """Refuse what nothing can be learnt from."""
     if missing := int((~np.isfinite(y)).sum()):
         raise QuestionError(
-            f"{question.name}: {missing} of {len(y)} outcomes {'is' if missing == 1 else 'are'} not a number, "
-            "and nothing can be learnt from that. Run `holdfast check` and build again."
+            f"{question.name}: {missing} of {len(y)} outcomes {'is' if missing == 1 else 'are'} not a "
+            "number, and nothing can be learnt from that. Run `holdfast check` and build again."
         )
     n_customers = len(np.unique(rows.panel.customers))
     if n_customers < FEWEST_CUSTOMERS:

@@ -81,7 +81,7 @@ def refitted(shop: Workshop, judged: Judged, facts: Mapping[str, Any]) -> Fitted
     """
     made = judged.fit.recipe
     rows = made.eligible(shop.examples.at(shop.plan.refit))
-    fit = made.fit(rows, judged.searched.parameters)
+    fit = made.fit(rows, judged.searched.parameters, shop.until)
     made.keep_measured(fit.estimator, judged.fit.estimator)
     model = FittedModel(
         made.kind, fit.estimator, fit.inputs, shop.priors.get(shop.until), made.question.eligible, facts
@@ -91,6 +91,7 @@ def refitted(shop: Workshop, judged: Judged, facts: Mapping[str, Any]) -> Fitted
 
 def _facts(shop: Workshop, judged: Judged) -> dict[str, Any]:
     question, plan = judged.fit.recipe.question, shop.plan
+    level = judged.fit.recipe.outlooks.get(shop.until)
     return {
         "business": shop.business.business.name,
         "asks": question.asks,
@@ -113,6 +114,7 @@ def _facts(shop: Workshop, judged: Judged) -> dict[str, Any]:
         "searched": asdict(judged.searched.judgement) if judged.searched.judgement else None,
         "unused": list(judged.fit.inputs.unused),
         "rung": asdict(judged.fit.estimator.rung_),
+        "level": asdict(level) if level else None,
         "seed": shop.settings.seed,
         "parameters": dict(judged.searched.parameters),
     }

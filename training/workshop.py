@@ -19,6 +19,7 @@ from training.buying_recipes import SilenceRecipe, ValueRecipe
 from training.contract_recipes import ContractRecipe, ContractValueRecipe
 from training.cutoffs import CutoffPlan, plan_cutoffs
 from training.examples import Examples, assemble, first_left
+from training.levels import Forecast
 from training.questions import (
     ChurnQuestion,
     ContractValueQuestion,
@@ -32,6 +33,7 @@ from training.questions import (
 )
 from training.recipe import Recipe
 from training.repeat_buying import RepeatBuying, has_bought
+from training.seasons import Outlooks, Past, outlooks_of
 from training.tracking import Tracking
 
 Progress = Callable[[str, int, int], None]
@@ -83,11 +85,12 @@ class Workshop:
     priors: Mapping[int, RepeatBuying]
     questions: tuple[Question, ...]
     horizon_reason: str
+    outlooks: Outlooks
 
     def recipes(self) -> list[Recipe]:
         """Return the recipe of every kind of model that is asked for."""
         newest = self.examples.at(self.plan.refit[-1:]).panel
-        return recipes_of(self.questions, self.priors, newest, self.settings.seed)
+        return recipes_of(self.questions, self.priors, newest, self.settings.seed, self.outlooks)
 
 
 _RECIPES: dict[type[Question], type[Recipe]] = {
@@ -99,19 +102,32 @@ _RECIPES: dict[type[Question], type[Recipe]] = {
 
 
 def recipe_of(
-    question: Question, value_scale: float, priors: Mapping[int, RepeatBuying], seed: int
+    question: Question,
+    value_scale: float,
+    priors: Mapping[int, RepeatBuying],
+    seed: int,
+    outlooks: Mapping[int, Forecast] | None = None,
 ) -> Recipe:
     """Return how a question is answered."""
-    return _RECIPES[type(question)](question, value_scale, priors, seed)
+    return _RECIPES[type(question)](question, value_scale, priors, seed, outlooks or {})
 
 
 def recipes_of(
-    questions: Sequence[Question], priors: Mapping[int, RepeatBuying], newest: Panel, seed: int
+    questions: Sequence[Question],
+    priors: Mapping[int, RepeatBuying],
+    newest: Panel,
+    seed: int,
+    outlooks: Outlooks | None = None,
 ) -> list[Recipe]:
     """Return how several questions are answered, money at the margin of the newest rows."""
+    scale, found = value_scale_of(questions, newest), outlooks or {}
+    return [recipe_of(question, scale, priors, seed, found.get(question.name)) for question in questions]
+
+
+def value_scale_of(questions: Sequence[Question], newest: Panel) -> float:
+    """Return what a minor unit of amount is worth, at the margin of the newest rows."""
     values = [question for question in questions if isinstance(question, ValueQuestion)]
-    scale = values[0].scale(values[0].margin_on(newest)) if values else 1.0
-    return [recipe_of(question, scale, priors, seed) for question in questions]
+    return values[0].scale(values[0].margin_on(newest)) if values else 1.0
 
 
 def set_up(business: Business, settings: Settings, progress: Progress) -> Workshop:
@@ -147,9 +163,11 @@ def set_up(business: Business, settings: Settings, progress: Progress) -> Worksh
     if priors:
         newest = assemble(store, REPEAT_FEATURES, (), [until], until, progress).panel
         priors |= priors_of(questions, newest)
+    scale = value_scale_of(questions, examples.at(plan.refit[-1:]).panel)
+    outlooks = outlooks_of(store, questions, plan, until, Past(examples, priors, scale), progress)
     return Workshop(
         business, store, Tracking(business), settings, until, plan, examples, priors, questions,
-        horizon_reason,
+        horizon_reason, outlooks,
     )  # fmt: skip
 
 

@@ -9,9 +9,10 @@ from experiments.benchmarks.machine import described
 _PACKAGES = ("numpy", "optuna", "scikit-learn", "scipy", "xgboost-cpu")
 
 _READING = """\
-Measured figures are means over the folds or the origins of the protocol. The best peer is the best by that very
-measure, so it may be another one in each row. Differences are ours minus the peer's, with 95 % intervals: on
-contract tables by the corrected resampled t-test, on purchase logs by drawing customers with replacement."""
+Measured figures are means over the folds or the origins of the protocol. The best peer is the best by
+that very measure, so it may be another one in each row. Differences are ours minus the peer's, with 95 %
+intervals: on contract tables by the corrected resampled t-test, on purchase logs by drawing customers
+with replacement."""
 
 _ELSEWHERE = """\
 - Why customers leave (Telco extended) and what a campaign changes (Hillstrom): no such model yet.

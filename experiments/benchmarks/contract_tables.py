@@ -246,14 +246,14 @@ def lines_of(table: Table, judged: Mapping[str, Judged]) -> list[Line]:
     return found
 
 
-def to_markdown(results: Mapping[str, Mapping[str, Judged]]) -> str:
-    """One table: a row for each model on each table, goals and differences to ours included."""
+def to_markdown(results: Mapping[str, Mapping[str, Judged]], *, with_goals: bool = True) -> str:
+    """One table: a row for each model on each table, with differences to ours, and a row of goals."""
     heads = ["data", "model", "AUC", "log-loss", "ECE (folds)", "ECE (pooled)", "lift@10 %", "CPU s per fit"]
     heads += ["AUC: ours minus it", "log-loss: ours minus it"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for key, judged in results.items():
         goal = TABLES[key].goal
-        if goal:
+        if goal and with_goals:
             wanted = [f"{goal[name]:.4g}" if name in goal else "" for name in _MEASURES]
             lines.append(f"| {TABLES[key].name} | goal | {' | '.join([*wanted[:3], '', wanted[3]])} | | | |")
         for name, one in judged.items():

@@ -293,13 +293,12 @@ def lines_of(protocol: Protocol, rows: Sequence[Row]) -> list[Line]:
     """Ours beside the goals of a protocol and the best peer by each measure."""
     found = []
     where = f"{protocol.data}, {protocol.horizon_days} d"
-    for asks, name, goal in protocol.goals:
+    for asks, name, wanted in protocol.goals:
         by_model = {row.model: row for row in rows if row.asks == asks}
         peers = [row for row in by_model.values() if row.ours_minus]
         rises = name in _RISING
         best = (max if rises else min)(peers, key=lambda row: row.figures[name])
-        if name == SHARE_FOUND:
-            goal *= by_model[AVERAGE_SPEND].figures[name]
+        goal = wanted * by_model[AVERAGE_SPEND].figures[name] if name == SHARE_FOUND else wanted
         minus = best.ours_minus[name]
         found.append(
             Line(

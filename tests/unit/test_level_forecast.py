@@ -21,7 +21,7 @@ def series_of(day_from, day_to, level):
 def test_a_level_of_a_year_ago_is_expected_again():
     series = series_of(120, 500, lambda day: 0.4 * SEASON[day])
     found = levels.forecast(series, 600 * DAY, FIRST, 90)
-    assert found.method == "seasonal-naive"
+    assert found.method == "season"
     assert found.log_level == pytest.approx(0.4 * SEASON[235], abs=0.03)
     assert "a year ago" in found.why
 
@@ -36,7 +36,7 @@ def test_without_a_year_half_of_the_recent_mean_lasts():
 def test_a_year_without_the_120_days_before_it_is_no_season():
     series = series_of(30, 330, lambda _: 0.3)
     assert levels.forecast(series, 470 * DAY, FIRST, 90).method == "shrunk recent mean"
-    assert levels.forecast(series, 486 * DAY, FIRST, 90).method == "seasonal-naive"
+    assert levels.forecast(series, 486 * DAY, FIRST, 90).method == "season"
 
 
 def test_only_the_newest_levels_count_where_there_is_no_season():
@@ -56,13 +56,15 @@ def test_growth_is_added_where_it_would_have_helped():
 def test_growth_is_left_out_where_it_would_have_hurt():
     rng = np.random.default_rng(3)
     series = series_of(120, 1380, lambda day: 0.3 * SEASON[day] + rng.normal(0, 0.1))
-    assert levels.forecast(series, 1470 * DAY, FIRST, 90).method == "seasonal-naive"
+    assert levels.forecast(series, 1470 * DAY, FIRST, 90).method == "season"
 
 
 def test_a_test_on_the_past_sees_only_what_was_realised_then():
     """A jump at the newest cutoff is no error of a forecast that had not been made for it yet."""
     plain = series_of(120, 800, lambda _: 0.2)
-    jumped = levels.Series(plain.days, np.where(plain.days == plain.days[-1], 3.0, plain.levels))
+    jumped = levels.Series(
+        plain.days, np.where(plain.days == plain.days[-1], 3.0, plain.levels), plain.errors
+    )
     before = plain.until(plain.days[-1] - 1)
     for span in (90, 120):
         naive, _ = levels._tested(jumped, span)
