@@ -50,8 +50,10 @@ def train(business: Business, settings: Settings, progress: Progress) -> list[Tr
 
 
 def _champion(shop: Workshop, kind: str) -> FittedModel | None:
+    """Load the champion; one that an older version wrote cannot be compared, so the baselines alone judge."""
     version = shop.tracking.champion(kind)
-    return artifact.load(shop.tracking.folder(version)) if version else None
+    folder = shop.tracking.folder(version) if version else None
+    return artifact.load(folder) if folder and not artifact.is_of_another_version(folder) else None
 
 
 def again(business: Business, run_id: str, settings: Settings) -> Settings:
