@@ -22,8 +22,9 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -134,6 +135,16 @@ class Value(Section):
     )
     margin: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
     discount_rate: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.10
+
+    @model_validator(mode="after")
+    def _horizons_rise(self) -> Self:
+        lengths = [horizon.microseconds for horizon in self.horizons]
+        if any(later <= earlier for earlier, later in pairwise(lengths)):
+            raise ValueError(
+                "horizons must rise: the first is learnt, and longer ones are reached from it. Write them "
+                'as in ["90d", "365d"]'
+            )
+        return self
 
 
 class Quality(Section):

@@ -10,7 +10,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,10 +24,11 @@ from features.errors import ContractMismatch
 from features.events import Numbers
 from features.language import AnyFeature, FeatureSet, feature_from_dict
 from features.panel import Panel
-from training import boosting
+from training import boosting, golden
 from training.attrition import AttritionModel
 from training.contract_attrition import ContractAttritionModel
 from training.contract_value import ContractValueModel
+from training.horizons import Longer, extended
 from training.inputs import Inputs
 from training.lifetime_value import LifetimeValueModel
 from training.reasons import Reason, effects
@@ -44,7 +45,6 @@ _ESTIMATORS: dict[str, Any] = {
 """Every estimator, by the name that stands in a manifest."""
 _TOLD_AT_ONCE = 20_000
 """Rows whose contributions are in memory together."""
-_GOLDEN_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas")
 
 
@@ -75,6 +75,8 @@ class FittedModel:
         Plain JSON values: business, currency, cutoffs, horizon, seed, metrics, …
     golden : mapping
         Features of a few made-up customers, and the answers to them.
+    longer : Longer or None
+        Horizons to which a lifetime value is extended.
     """
 
     kind: str
@@ -84,25 +86,33 @@ class FittedModel:
     eligible: AnyFeature
     facts: Mapping[str, Any]
     golden: Mapping[str, Any] = field(default_factory=dict)
+    longer: Longer | None = None
 
     @property
     def features(self) -> FeatureSet:
         """The features that a panel must have."""
         return self.inputs.features
 
-    def predict(self, panel: Panel) -> dict[str, Numbers]:
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of all columns that it can predict, those of longer horizons last."""
+        return output_names(self.kind) + (self.longer.names if self.longer else ())
+
+    def predict(self, panel: Panel, *, longer: bool = False) -> dict[str, Numbers]:
         """Predict every row of a panel.
 
         Parameters
         ----------
         panel : Panel
             With the model's features in the model's order.
+        longer : bool
+            Whether to extend a lifetime value to the longer horizons.
 
         Returns
         -------
         dict of str to float64 array (n_rows,)
-            ``churn_probability``, or ``lifetime_value`` with ``_low`` and ``_high``; NaN where a row is not
-            eligible.
+            ``churn_probability``, or ``lifetime_value`` with ``_low`` and ``_high``, then for example
+            ``lifetime_value_365d``; NaN where a row is not eligible.
 
         Raises
         ------
@@ -110,11 +120,14 @@ class FittedModel:
             The panel has other features.
         """
         eligible = self._eligible(panel)
-        names = output_names(self.kind)
+        names = self.output_names if longer else output_names(self.kind)
         answers = {name: np.full(len(panel), np.nan) for name in names}
         if eligible.any():
-            X = self.inputs.encode(panel.rows(eligible), self.prior)
-            for name, values in zip(names, self._answers(X), strict=True):
+            rows = panel.rows(eligible)
+            X = self.inputs.encode(rows, self.prior)
+            said = self._answers(X)
+            further = extended(self.longer, self.estimator, self.prior, rows, X, said[0]) if longer else []
+            for name, values in zip(names, said + further, strict=True):
                 answers[name][eligible] = values
         return answers
 
@@ -165,12 +178,9 @@ class FittedModel:
 
     def with_golden(self, panel: Panel) -> "FittedModel":
         """Add golden rows: made-up customers at the quantiles of a panel, nobody in particular."""
-        rows = _quantile_rows(panel)
-        names = list(self.features.names)
-        golden = {"rows": _plain(rows.to_pandas()[names]), "answers": _rounded(self.predict(rows))}
-        return FittedModel(
-            self.kind, self.estimator, self.inputs, self.prior, self.eligible, self.facts, golden
-        )
+        rows, names = golden.rows_like(panel), list(self.features.names)
+        asked, said = rows.to_pandas()[names], self.predict(rows, longer=True)
+        return replace(self, golden={"rows": golden.plain(asked), "answers": golden.rounded(said)})
 
 
 def output_names(kind: str) -> tuple[str, ...]:
@@ -197,6 +207,7 @@ def save(model: FittedModel, folder: Path) -> None:
         "eligible": model.eligible.to_dict(),
         "inputs": model.inputs.to_dict(),
         "prior": model.prior.to_dict() if model.prior else None,
+        "longer": model.longer.to_dict() if model.longer else None,
         "state": state,
         "facts": dict(model.facts),
         "golden": dict(model.golden),
@@ -241,9 +252,19 @@ def load(folder: Path) -> FittedModel:
         feature_from_dict(manifest["eligible"]),
         manifest["facts"],
         manifest["golden"],
+        Longer.from_dict(manifest["longer"]) if manifest.get("longer") else None,
     )
     _check_golden(model)
     return model
+
+
+def is_of_another_version(folder: Path) -> bool:
+    """Whether a model was written in a format that this version does not read."""
+    try:
+        manifest: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False  # damaged: `load` says so
+    return isinstance(manifest, dict) and manifest.get("format", FORMAT) != FORMAT
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -279,39 +300,12 @@ def _check_golden(model: FittedModel) -> None:
     if not model.golden:
         return
     frame = pd.DataFrame(model.golden["rows"], columns=list(model.features.names))
-    answers = _rounded(model.predict(panel_from(model, frame)))
+    answers = golden.rounded(model.predict(panel_from(model, frame), longer=True))
     if answers != model.golden["answers"]:
         raise ContractMismatch(
             "The model does not repeat its golden answers here. Its packages may differ from those it was "
             "trained with: install from the lock, or train it again."
         )
-
-
-def _rounded(answers: Mapping[str, Numbers]) -> dict[str, list[float | None]]:
-    """To nine digits: other processors may round the last bits of a logarithm differently."""
-    return {
-        name: [None if np.isnan(value) else float(f"{value:.9g}") for value in values]
-        for name, values in answers.items()
-    }
-
-
-def _plain(frame: pd.DataFrame) -> list[list[float | str | None]]:
-    rows = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
-    return [list(row) for row in rows]
-
-
-def _quantile_rows(panel: Panel) -> Panel:
-    """Customers at the quantiles of every feature, whole where it is whole; codes are taken in turn."""
-    with np.errstate(all="ignore"):
-        filled = ~np.isnan(panel.numbers).all(axis=0)
-        numbers = np.full((len(_GOLDEN_LEVELS), panel.numbers.shape[1]), np.nan)
-        numbers[:, filled] = np.nanquantile(panel.numbers[:, filled], _GOLDEN_LEVELS, axis=0, method="lower")
-    for position, name in enumerate(panel.features.names):
-        if name in panel.levels:
-            numbers[:, position] = np.arange(len(numbers)) % max(len(panel.levels[name]), 1)
-    n = len(numbers)
-    ids = [f"golden-{i}" for i in range(n)]
-    return Panel(panel.features, ids, np.arange(n), np.zeros(n, np.int64), numbers, panel.levels)
 
 
 def panel_from(model: FittedModel, frame: pd.DataFrame) -> Panel:
@@ -372,7 +366,8 @@ class PyfuncModel:
     def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Predict every row of a frame of features; NaN where a row is not eligible."""
         del params
-        return pd.DataFrame(self.model.predict(panel_from(self.model, model_input)), index=model_input.index)
+        said = self.model.predict(panel_from(self.model, model_input), longer=True)
+        return pd.DataFrame(said, index=model_input.index)
 
 
 def _load_pyfunc(path: str) -> PyfuncModel:

@@ -276,7 +276,8 @@ class ContractAttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         total[:, -1] += self.intercept_
         rows = xgb.DMatrix(crossfit.single(inputs), nthread=self.n_jobs)
         for name in sorted(self.boosters_):
-            total += self.weights_[name] * self.boosters_[name].predict(rows, pred_contribs=True)
+            if self.weights_[name]:  # Shapley values are dear, also of trees that are not listened to
+                total += self.weights_[name] * self.boosters_[name].predict(rows, pred_contribs=True)
         return total
 
     def _inputs(self, X: npt.ArrayLike) -> Numbers:

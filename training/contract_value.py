@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from features.events import Numbers
-from training.hazard import ContractHazardModel, contract_value
+from training.hazard import DAYS_OF_YEAR, ContractHazardModel, contract_value
 from training.inputs import DAILY_MARGIN
 from training.ladder import Rung
 
@@ -99,6 +99,22 @@ class ContractValueModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         ends = [self._if_leaving(margin, alive, share) for share in (LOW, HIGH)]
         return expected, np.minimum(ends[0], expected), np.maximum(ends[1], expected)
 
+    def predict_over(self, X: npt.ArrayLike, days: float) -> Numbers:
+        """Expected discounted margin of so many days, shape (n_rows,).
+
+        Beyond what was learnt the last hazard is carried on; a period that is cut short counts in part.
+        """
+        inputs = np.asarray(X, np.float64)
+        whole, part = divmod(days / self.period_days, 1.0)
+        margin, n_whole = inputs[:, DAILY_MARGIN] * self.period_days, int(whole)
+        alive = self._carried_on(self.survival(inputs), n_whole + 1)
+        value = contract_value(margin, alive[:, :n_whole], self.discount_rate, self.period_days)
+        there = alive[:, n_whole - 1] if n_whole else np.ones(len(alive))
+        stays = (alive[:, n_whole] / np.maximum(there, np.finfo(np.float64).tiny)) ** part
+        middle = (n_whole + part / 2) * self.period_days / DAYS_OF_YEAR
+        rest = margin * part * there * (1.0 + stays) / 2 * (1.0 + self.discount_rate) ** -middle
+        return np.asarray(value + rest)
+
     def realised(self, X: npt.ArrayLike, left_by: npt.ArrayLike) -> Numbers:
         """Return what the contracts brought in the horizon, at the margin of the cutoff, shape (n_rows,)."""
         alive = 1.0 - np.asarray(left_by, np.float64)[:, : self.periods]
@@ -107,9 +123,14 @@ class ContractValueModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _over_horizon(self, survival: Numbers) -> Numbers:
         """Cut the curve at the horizon, or carry its last hazard on to it."""
-        missing = self.periods - survival.shape[1]
+        return self._carried_on(survival, self.periods)
+
+    @staticmethod
+    def _carried_on(survival: Numbers, periods: int) -> Numbers:
+        """Cut the curve after some periods, or carry its last hazard on to them."""
+        missing = periods - survival.shape[1]
         if missing <= 0:
-            return survival[:, : self.periods]
+            return survival[:, :periods]
         before = survival[:, -2] if survival.shape[1] > 1 else np.ones(len(survival))
         stays = survival[:, -1] / np.maximum(before, np.finfo(np.float64).tiny)
         further = survival[:, -1:] * stays[:, None] ** np.arange(1, missing + 1)

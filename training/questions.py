@@ -143,6 +143,8 @@ class ValueQuestion(Question):
     discount_rate: float
     has_cost: bool
     minor_units: int
+    longer: tuple[Duration, ...] = ()
+    """Horizons to which the answer is extended: no part of what is asked, so not of `to_dict`."""
 
     def to_dict(self) -> dict[str, Any]:
         """The question with its money: margin, discount rate and minor units."""
@@ -202,6 +204,8 @@ class ContractValueQuestion(Question):
     margin: float
     discount_rate: float
     minor_units: int
+    longer: tuple[Duration, ...] = ()
+    """Horizons to which the answer is extended: no part of what is asked, so not of `to_dict`."""
 
     @property
     def n_periods(self) -> int:
@@ -332,6 +336,7 @@ def contract_value_question(business: Business, churn: ExitQuestion) -> Contract
         value.margin,
         value.discount_rate,
         10**business.minor_digits,
+        value.horizons[1:],
     )
 
 
@@ -348,6 +353,7 @@ def value_question(business: Business, *, has_cost: bool) -> ValueQuestion:
         business.value.discount_rate,
         has_cost,
         10**business.minor_digits,
+        business.value.horizons[1:],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from features.business import Business
 from features.catalogue import fingerprint
 from features.windows import to_text
-from training import artifact, card
+from training import artifact, card, horizons, recipe
 from training.artifact import FittedModel
 from training.judging import Judged
 from training.recipe import Recipe
@@ -84,7 +84,13 @@ def refitted(shop: Workshop, judged: Judged, facts: Mapping[str, Any]) -> Fitted
     fit = made.fit(rows, judged.searched.parameters, shop.until)
     made.keep_measured(fit.estimator, judged.fit.estimator)
     model = FittedModel(
-        made.kind, fit.estimator, fit.inputs, shop.priors.get(shop.until), made.question.eligible, facts
+        made.kind,
+        fit.estimator,
+        fit.inputs,
+        shop.priors.get(shop.until),
+        made.question.eligible,
+        facts,
+        longer=horizons.longer_of(made.question),
     )
     return model.with_golden(rows.panel)
 
@@ -103,6 +109,7 @@ def _facts(shop: Workshop, judged: Judged) -> dict[str, Any]:
         "horizon": str(question.horizon),
         "horizon_reason": shop.horizon_reason if question.name == "attrition" else "",
         "gap": str(question.gap),
+        **_longer(shop, judged),
         "split": str(plan.split),
         "training_cutoffs": [to_text(cutoff) for cutoff in plan.training],
         "holdout_cutoffs": [to_text(cutoff) for cutoff in plan.holdout],
@@ -117,6 +124,29 @@ def _facts(shop: Workshop, judged: Judged) -> dict[str, Any]:
         "level": asdict(level) if level else None,
         "seed": shop.settings.seed,
         "parameters": dict(judged.searched.parameters),
+    }
+
+
+def _longer(shop: Workshop, judged: Judged) -> dict[str, Any]:
+    """Name the longer horizons, and what those who judge are expected to bring in each."""
+    fit, longer = judged.fit, horizons.longer_of(judged.fit.recipe.question)
+    if longer is None:
+        return {}
+    at = min(shop.plan.holdout)
+    panel = fit.recipe.eligible(recipe.split(shop.examples, shop.plan)[1]).panel
+    X, level = fit.recipe.encode(fit.inputs, panel), fit.recipe.outlooks.get(at)
+    said = horizons.extended(longer, fit.estimator, shop.priors.get(at), panel, X, judged.evidence.predicted)
+    names = [str(horizon) for horizon in longer.horizons]
+    totals = [float(values.sum()) for values in said]
+    bands = [
+        level.factors(horizon.days / longer.first.days) if level else None for horizon in longer.horizons
+    ]
+    return {
+        "extended_horizons": names,
+        "horizon_totals": [
+            {"horizon": name, "expected": total, "band": [total * end for end in band] if band else None}
+            for name, total, band in zip(names, totals, bands, strict=True)
+        ],
     }
 
 
@@ -150,4 +180,4 @@ def _flat(filled: Mapping[str, Any]) -> dict[str, float]:
 
 def _signature(model: FittedModel) -> dict[str, dict[str, str]]:
     inputs = {name: "string" if name in model.inputs.levels else "double" for name in model.features.names}
-    return {"inputs": inputs, "outputs": dict.fromkeys(artifact.output_names(model.kind), "double")}
+    return {"inputs": inputs, "outputs": dict.fromkeys(model.output_names, "double")}

@@ -187,7 +187,8 @@ def _plan(store: Store, questions: Sequence[Question], until: int) -> CutoffPlan
     first = min((first for first in firsts if first is not None), default=until)
     if first >= until:
         raise QuestionError(f"There is no purchase and no contract before {to_text(until)}.")
-    asked = [question for question in questions if isinstance(question, ExitQuestion)]
+    churns = [one.churn if isinstance(one, ContractValueQuestion) else one for one in questions]
+    asked = [question for question in churns if isinstance(question, ExitQuestion)]
     recorded = first_left(store, asked[0], until) if asked else None
     return plan_cutoffs(first, until, max(question.span for question in questions), recorded)
 

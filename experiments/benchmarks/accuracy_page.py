@@ -116,5 +116,5 @@ def _verdict(lines: Sequence[Line]) -> list[str]:
     found += ["", "Missed:", ""] if missed else []
     for line in missed:
         short = abs(line.measured - line.goal)
-        found.append(f"- {line.data}, {line.measure}: by {short:.{line.digits}f} ({short / line.goal:.1%})")
+        found.append(f"- {line.data}, {line.measure}: by {short:.{line.digits}f} ({short / line.goal:.2%})")
     return found

@@ -85,7 +85,10 @@ def log(protocol: Protocol, order: Order) -> Part:
     """Ours and the peers on one purchase log, by rolling origin."""
     one_of, draws = (_REDUCED_CUSTOMERS, _REDUCED_DRAWS) if order.is_reduced else (1, purchase_logs.RESAMPLES)
     rows = purchase_logs.measure(order.source, protocol, one_of, draws)
-    says = f"Judged at {' and '.join(protocol.origins)}; in brackets the 95 % interval of ours minus it."
+    says = (
+        f"Judged at {' and '.join(protocol.origins)}; in brackets the 95 % interval of ours minus it. "
+        "Peers that learn are given our inputs, which are in proportion to a customer's own history."
+    )
     return Part(purchase_logs.lines_of(protocol, rows), f"{says}\n\n{purchase_logs.to_table(rows)}")
 
 

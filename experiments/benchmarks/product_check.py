@@ -96,6 +96,7 @@ def details(found: Evaluation) -> str:
         "Judged on the 182 days after it (the file ends one day earlier).",
         "The simple models are fitted to the same customers on the same facts.",
         f"Intervals resample customers. {found.customers:,} customers, all of them scored.",
+        "The clock also counts what else the machine did while `train` ran; CPU seconds do not.",
         "",
         f"- Left: {found.churn_realised:.2%} realised, {found.churn_predicted:.2%} predicted.",
         f"- Value: {value}.",

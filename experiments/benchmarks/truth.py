@@ -161,10 +161,14 @@ class Foresight:
         return Gap(float(self.above.mean()) - OUTSIDE, OVERALL + _Z * _outside(len(self.said)))
 
     def too_much_in_a_tenth(self) -> Gap:
-        """The same of the worst tenth."""
-        off = [float(self.above[rows].mean()) - OUTSIDE for rows in self.tenths()]
+        """The same of the worst tenth; where fewer than one in ten bring anything, they are all above."""
+        off = [self._outside_of(rows) for rows in self.tenths()]
         noise = _outside(len(self.said) // 10)
         return Gap(max(off, key=abs), IN_A_TENTH + _Z_OF_TEN * noise)
+
+    def _outside_of(self, rows: npt.NDArray[np.int64]) -> float:
+        some = float((self.realised[rows] > 0).mean())
+        return float(self.above[rows].mean()) - min(OUTSIDE, some)
 
     def too_little(self) -> Gap:
         """Share below beyond one in ten; where most bring nothing nobody can."""

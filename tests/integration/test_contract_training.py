@@ -11,7 +11,7 @@ from features.errors import QuestionError
 from features.windows import days, parse_instant
 from serving import batch, cli
 from serving.scorer import Scorer
-from training import jobs
+from training import KINDS, jobs, workshop
 from training.evaluation import evaluate
 from training.tracking import Tracking
 
@@ -92,6 +92,16 @@ def test_no_cutoff_is_older_than_the_first_exit_on_record(tmp_path):
     build(lately, n_buckets=1)
     (one,) = jobs.train(lately, jobs.Settings(promote=False), quiet)
     assert "2023-06-15" <= min(one.card["facts"]["refit_cutoffs"]) < "2023-09-15"
+
+
+def test_values_alone_are_learnt_from_the_cutoffs_and_customers_of_both(tmp_path):
+    lately = club(tmp_path, n=300, ends_from=parse_instant("2023-06-15"))
+    build(lately, n_buckets=1)
+    alone, both = (
+        workshop.set_up(lately, jobs.Settings(kinds=kinds), quiet) for kinds in (("lifetime-value",), KINDS)
+    )
+    assert alone.plan == both.plan
+    assert len(alone.examples.panel) == len(both.examples.panel) > 0
 
 
 def test_without_prices_there_are_chances_and_no_values(tmp_path):

@@ -242,3 +242,42 @@ def test_pyfunc_takes_a_panel_with_categories_as_it_is(shop):
     said = mlflow.pyfunc.load_model(uri).predict(panel.to_pandas()[list(model.features.names)])
     expected = model.predict(panel)["churn_probability"]
     assert said["churn_probability"].to_numpy().tobytes() == expected.tobytes()
+
+
+def test_a_year_is_told_in_the_card_and_to_data_scientists_but_not_in_the_scores(shop):
+    from features.panel import panel_of
+    from features.store import Store
+
+    tracking = Tracking(shop)
+    version = tracking.champion("lifetime-value")
+    model = artifact.load(tracking.folder(version))
+    assert model.facts["extended_horizons"] == ["365d"]
+    (total,) = model.facts["horizon_totals"]
+    low, high = total["band"]
+    assert low < total["expected"] < high
+    path = tracking.client.download_artifacts(version.run_id, "card.json")
+    text = " ".join(json.loads(Path(path).read_text(encoding="utf-8"))["limits"])
+    assert f"In 365d those who judge it are expected to bring {total['expected']:,.0f} USD" in text
+    assert "Its level is a forecast" in text
+    store = Store.of(shop)
+    panel = panel_of(model.features, store.read(0, model.features.columns), np.array([store.observed_until]))
+    import mlflow
+
+    loaded = mlflow.pyfunc.load_model(f"models:/{tracking.model_name('lifetime-value')}@{CHAMPION}")
+    assert [column.name for column in loaded.metadata.signature.outputs] == list(model.output_names)
+    said = loaded.predict(panel.to_pandas()[list(model.features.names)])
+    some = said["lifetime_value"] > 0
+    assert (said["lifetime_value_365d"][some] >= said["lifetime_value"][some]).all()
+    assert 2 < said["lifetime_value_365d"].sum() / said["lifetime_value"].sum() < 365 / 90
+    assert "lifetime_value_365d" not in model.predict(panel)
+
+
+def test_the_level_is_forecast_from_a_year_ago_for_the_model_and_for_its_judge(shop):
+    made = workshop.set_up(shop, jobs.Settings(kinds=("lifetime-value",)), quiet)
+    (recipe,) = made.recipes()
+    holdout = made.plan.holdout[0]
+    assert set(recipe.outlooks) == {holdout, made.until}
+    assert all(one.knows_season for one in recipe.outlooks.values())
+    rows = recipe.eligible(made.examples.at(made.plan.refit))
+    level = recipe.fit(rows, {"rounds": 1}, made.until).estimator.log_level_
+    assert level == recipe.outlooks[made.until].log_level

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 from contextlib import ExitStack
+from itertools import product
 
 import duckdb
 import numpy as np
@@ -20,6 +21,7 @@ from mutants.planted import (
     alter,
     planted,
 )
+from mutants.planted_models import MODEL_MUTANTS
 
 from features import walks
 
@@ -36,8 +38,20 @@ MODULES = (
     "unit.test_strength",
     "unit.test_rhythm",
     "unit.test_artifact",
+    "unit.test_recipes",
+    "unit.test_btyd",
+    "unit.test_rhythms",
+    "unit.test_shifted_beta_geometric",
+    "unit.test_spread",
+    "unit.test_ladder",
+    "unit.test_level_forecast",
+    "unit.test_seasons",
+    "unit.test_segments",
+    "models.test_contract_attrition",
+    "models.test_hazard",
 )
-PAIRS = [(mutant, law) for mutant in MUTANTS for law in mutant.breaks]
+ALL = (*MUTANTS, *MODEL_MUTANTS)
+PAIRS = [(mutant, law) for mutant in ALL for law in mutant.breaks]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +75,8 @@ def fixtures(tmp_path_factory):
     artifact.save(model("attrition"), saved)
     with duckdb.connect() as connection:
         shop = importlib.import_module("unit.test_planted_challengers").Shop(3_000, 1)
-        yield {"connection": connection, "copy": saved, "shop": shop}
+        known = importlib.import_module("unit.test_spread").measured()
+        yield {"connection": connection, "copy": saved, "shop": shop, "known": known}
 
 
 def run(law, fixtures):
@@ -71,19 +86,24 @@ def run(law, fixtures):
     # What is compiled divides by nothing without a word; plain Python would warn of it.
     with np.errstate(all="ignore"):
         for case in cases(law):
-            check(**case, **{name: fixtures[name] for name in wanted})
+            check(**{**{name: fixtures[name] for name in wanted}, **case})
 
 
 def cases(law):
     """The arguments of every case that a test is parametrized with; one without any where it is not."""
     marks = [mark for mark in getattr(law, "pytestmark", []) if mark.name == "parametrize"]
-    if not marks:
-        return [{}]
-    (mark,) = marks
-    names, values = mark.args
-    if isinstance(names, str):
-        return [{names: value} for value in values]
-    return [dict(zip(names, value, strict=True)) for value in values]
+    ways = [
+        [dict(zip(*_named(mark.args[0], value), strict=True)) for value in mark.args[1]] for mark in marks
+    ]
+    return [{name: value for part in way for name, value in part.items()} for way in product(*ways)]
+
+
+def _named(names, value):
+    """The names of a case's arguments and their values."""
+    several = not isinstance(names, str)
+    if hasattr(value, "marks"):
+        return (names if several else [names]), value.values
+    return (names, value) if several else ([names], [value])
 
 
 @LONG
@@ -125,5 +145,6 @@ def test_a_mutant_whose_line_has_gone_says_so():
 
 
 def test_mutants_have_names_of_their_own():
-    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 12
-    assert all(mutant.breaks for mutant in MUTANTS)
+    assert len({mutant.name for mutant in ALL}) == len(ALL)
+    assert len(MODEL_MUTANTS) >= 12
+    assert all(mutant.breaks for mutant in ALL)

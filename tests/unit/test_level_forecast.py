@@ -110,3 +110,27 @@ def test_a_shift_makes_the_mean_chance_the_rate(rate, at):
 
 def test_undefined_levels_are_left_out():
     assert len(levels.Series.of([DAY, 2 * DAY], [np.nan, 0.1])) == 1
+
+
+def test_a_noisy_level_of_a_year_ago_is_drawn_to_what_lasts():
+    days = np.arange(120, 500, 30)
+    values = [0.4 * SEASON[day] for day in days]
+    at = (485 + 120) * DAY
+    by_error = [
+        levels.forecast(levels.Series.of(days * DAY, values, np.full(len(days), error)), at, FIRST, 90)
+        for error in (0.0, 0.1, 0.2, 10.0)
+    ]
+    lasting = levels.LASTING * np.mean(values[-levels.RECENT :])
+    known = [one.log_level for one in by_error]
+    assert known[0] == pytest.approx(levels.Series.of(days * DAY, values).near(240), abs=1e-12)
+    assert known[1] == pytest.approx((known[0] + lasting) / 2)
+    assert known[2] == pytest.approx(lasting + (known[0] - lasting) / 5)
+    assert known[3] == pytest.approx(lasting, abs=1e-3)
+    assert all(one.knows_season for one in by_error)
+
+
+def test_the_band_widens_with_the_root_of_the_time():
+    found = levels.forecast(series_of(120, 500, lambda _: 0.2), 600 * DAY, FIRST, 90)
+    low, high = found.factors(1.0)
+    assert np.log([low, high]) == pytest.approx([found.low - found.log_level, found.high - found.log_level])
+    assert np.log(found.factors(4.0)) == pytest.approx(2 * np.log([low, high]))

@@ -95,6 +95,13 @@ def test_where_there_are_enough_customers_noise_is_no_excuse():
     assert refused == 5
 
 
+def test_a_fresher_challenger_must_surely_lie_within_the_margin():
+    """Worse by 0.7 % of the loss or by 2 %: not to be known, so things stay."""
+    shop = Shop(20_000, 1)
+    found = shop.judge(shop.said(0.46), bg_nbd=shop.said(0.9), champion=shop.said(0.33), fresher=True)
+    assert any("that of champion" in reason and "must lie below" in reason for reason in found.refusals)
+
+
 def test_an_overfit_challenger_is_refused(shop):
     found = shop.judge(
         shop.said(0.9, stretch=3.0), champion=shop.said(0.5), bg_nbd=shop.said(0.8), fresher=True

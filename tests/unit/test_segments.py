@@ -1,5 +1,7 @@
 """Groups of customers: everybody is in one group of each division, and the words say where the bounds are."""
 
+from dataclasses import replace
+
 import numpy as np
 from panels import panel_of
 
@@ -29,3 +31,17 @@ def test_an_upper_end_belongs_to_its_band():
     assert (tenure[labels == "over 90 to 365"] > 90).all()
     assert (tenure[labels == "over 90 to 365"] <= 365).all()
     assert len(labels) == len(found)
+
+
+def test_a_bound_itself_lies_in_the_band_below_it():
+    from populations import panel
+
+    found = panel()
+    numbers = found.numbers.copy()
+    numbers[:3, found.features.names.index("purchases_days_since_last")] = [
+        30.0,
+        np.nextafter(30.0, 31.0),
+        180.0,
+    ]
+    labels = segments(replace(found, numbers=numbers))["days since last purchase"]
+    assert labels[:3].tolist() == ["up to 30", "over 30 to 90", "over 90 to 180"]

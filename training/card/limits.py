@@ -2,11 +2,13 @@
 
 Facts that are looked at, each optional: ``rung`` (a sentence, or ``name`` and ``why``), ``split``,
 ``holdout_cutoffs``, ``horizon``, ``extended_horizons`` (horizons longer than any training outcome),
+``horizon_totals`` (what is expected in each, with its band), ``level`` (what is said of it),
 ``unseen`` (share of the holdout's rows whose level of a column the fit has not seen, by column),
 ``in_sample``
 and ``cautions``.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -41,10 +43,12 @@ def _of_the_data(card: Mapping[str, Any]) -> Iterator[str]:
     extended = facts.get("extended_horizons") or []
     if extended:
         yield (
-            f"The history is shorter than {_listed([str(one) for one in extended])}: what is said of so "
-            "long a time is carried on from the longest time that could be learnt, and is a scenario, not "
-            "a measurement."
+            f"No outcome of {_listed([str(one) for one in extended])} was learnt: what is said of so "
+            f"long a time is carried on from {facts.get('horizon') or 'a shorter one'}, and is a scenario, "
+            f"not a measurement.{_totals(facts)}"
         )
+    if (facts.get("level") or {}).get("why"):
+        yield f"Its level is a forecast. {_sentence(str(facts['level']['why']))}{_band(facts['level'])}"
     unseen = {name: share for name, share in (facts.get("unseen") or {}).items() if share > _MUCH_UNSEEN}
     for name, share in sorted(unseen.items(), key=lambda one: -one[1]):
         yield f"{percent(share)} of the rows have a {name} not seen in training: nothing is known of it."
@@ -112,6 +116,25 @@ def _of_the_kind(card: Mapping[str, Any]) -> Iterator[str]:
             "nothing to a multiple. Totals of many are what it is for."
         )
     yield "It knows only what the tables hold: not a competitor's offer, a closure, a new price."
+
+
+def _totals(facts: Mapping[str, Any]) -> str:
+    """Write what those who judge are expected to bring in each longer horizon."""
+    currency = f" {facts['currency']}" if facts.get("currency") else ""
+    said = ""
+    for one in facts.get("horizon_totals") or []:
+        said += (
+            f" In {one['horizon']} those who judge it are expected to bring {one['expected']:,.0f}{currency}"
+        )
+        low, high = one["band"] or (None, None)
+        said += f", four times in five between {low:,.0f} and {high:,.0f}." if one["band"] else "."
+    return said
+
+
+def _band(level: Mapping[str, Any]) -> str:
+    """Write how far a level may be off."""
+    half = math.expm1((level["high"] - level["low"]) / 2)
+    return f" Four times in five it is off by at most {percent(half)}."
 
 
 def _listed(words: list[str]) -> str:
