@@ -24,11 +24,11 @@ def count(edges: Places, windows: Places, out: Numbers) -> None:  # pragma: no c
 
 @njit(cache=True, nogil=True)
 def marks(offsets: Places, at: Instants) -> tuple[Numbers, Numbers]:  # pragma: no cover (compiled)
-    """Days begun, and squared day gaps, summed up from the first row of all to each: (n_events,) both."""
+    """Days begun, and squared day gaps, summed up from each owner's first row on: (n_events,) both."""
     days, gap_squares = np.empty(len(at)), np.empty(len(at))
-    n_days, squares = 0.0, 0.0
     for i in range(len(offsets) - 1):
-        before = 0
+        # Anew for each owner: what others did must not take digits from the sums.
+        before, n_days, squares = 0, 0.0, 0.0
         for j in range(offsets[i], offsets[i + 1]):
             day = at[j] // MICROSECONDS_PER_DAY
             gap = day - before if j > offsets[i] else 0

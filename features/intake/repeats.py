@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from features.errors import DataError
@@ -18,6 +19,8 @@ from features.turns import in_turn
 
 KEYS_AT_ONCE, PARTS_AT_ONCE = 1 << 22, 2
 """About how many keys of events a part has, and how many parts are looked at together."""
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def find_repeats(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
@@ -73,15 +76,22 @@ def found_twice(files: Sequence[Keys]) -> Keys:
     """
     if not files:
         return np.empty(0, np.int64)
-    n_parts = 1 << max(0, (sum(map(len, files)) - 1) // KEYS_AT_ONCE).bit_length()
+    bits = max(0, (sum(map(len, files)) - 1) // KEYS_AT_ONCE).bit_length()
 
     def twice(part: int) -> Keys:
-        keys = np.concatenate([file[file & (n_parts - 1) == part] for file in files])
+        keys = np.concatenate([file[_part(file, bits) == part] for file in files])
         # Ids that were counted up stand in order already, which the stable sort sees.
         keys.sort(kind="stable")
         return np.unique(keys[1:][keys[1:] == keys[:-1]])
 
-    return np.concatenate([*in_turn(twice, range(n_parts), PARTS_AT_ONCE)])
+    return np.concatenate([*in_turn(twice, range(1 << bits), PARTS_AT_ONCE)])
+
+
+def _part(keys: Keys, bits: int) -> npt.NDArray[np.uint64]:
+    """Divide keys evenly, also those that were counted up in large steps (Knuth's multiplicative hashing)."""
+    if not bits:
+        return np.zeros(len(keys), np.uint64)
+    return (keys.view(np.uint64) * _GOLDEN) >> np.uint64(64 - bits)
 
 
 def _find_repeated_facts(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
@@ -93,11 +103,14 @@ def _find_repeated_facts(connection: duckdb.DuckDBPyConnection, staged: Staged) 
     ).fetchone()
     repeated, in_all = row or (0, 0)
     what = "customers" if staged.name == "customers" else "times"
-    same = f"the same {staged.table.at}" + (" and known_at" if "known_at" in staged.kinds else "")
+    same, advice = f"the same {staged.table.at}", f"map {staged.table.at}"
+    if "known_at" in staged.kinds:
+        same += " that were known by then, or at one time after it"
+        advice = "keep the newest of them with a query"
     if repeated and not staged.may_combine:
         raise DataError(
             f"{staged.name}: {repeated} {what} have more than one row for {same}. Expected one for each "
-            f"customer_id, or for each customer_id and {staged.table.at}. Remove others, or map valid_from."
+            f"customer_id, or for each customer_id and {staged.table.at}. Remove others, or {advice}."
         )
     contradictory = _contradictory(connection, staged, keys) if repeated else 0
     if contradictory:

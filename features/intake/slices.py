@@ -1,7 +1,7 @@
 """Slices: checked rows divided by customer, so that those of a few customers can be read without the others.
 
 Rows come in chunks.  The rows of a chunk are put together by slice and become one Arrow file, in which every
-slice is one batch; reading a slice takes its batch from every file.  So only one chunk is in memory while
+slice is one batch; reading a slice takes its batch from every file.  So only two chunks are in memory while
 rows are divided, one file is open whatever the number of slices, and what is read is mapped, not copied.
 """
 

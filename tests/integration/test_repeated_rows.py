@@ -116,6 +116,17 @@ def test_a_correction_of_a_customer_counts_from_when_it_was_known(tmp_path, colu
 def test_two_facts_known_at_one_time_still_stop_the_build(tmp_path):
     rows = "good1,2024-01-01,S,2024-02-10\ngood1,2024-01-01,N,2024-02-10\n"
     with pytest.raises(
-        DataError, match="1 customers have more than one row for the same valid_from and known"
+        DataError, match="1 customers have more than one row for the same valid_from that were known"
     ):
         build(corrected_shop(tmp_path, rows, valid_from="since"))
+
+
+@pytest.mark.parametrize("step", [1, 4096, 2**22])
+def test_keys_counted_up_in_steps_are_divided_evenly(monkeypatch, step):
+    """Ids are often counted up in powers of two; all of them in one part would not fit into memory."""
+    monkeypatch.setattr(repeats, "KEYS_AT_ONCE", 1024)
+    keys = np.arange(20_000, dtype=np.int64) * step
+    bits = 5
+    sizes = np.bincount(repeats._part(keys, bits).astype(np.int64), minlength=1 << bits)
+    assert sizes.max() < 2 * len(keys) / (1 << bits)
+    assert repeats.found_twice([keys, keys[[5, 70]]]).tolist() == keys[[5, 70]].tolist()

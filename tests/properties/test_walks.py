@@ -86,3 +86,16 @@ def test_the_edges_among_some_rows_are_those_of_these_rows_alone(found):
     edges = np.empty_like(found.edges)
     walks.kept(before, found.edges, edges)
     assert edges.tobytes() == found.located(before[found.offsets], found.at[found.passed]).tobytes()
+
+
+def test_an_owner_with_a_gap_of_ages_takes_no_digits_from_the_others():
+    """A row that was always true lies ages before the next; its squared gap must not stay in the sums."""
+    ages = [(-(2**62), 0, True), (0, 0, True)]
+    near = [(0, 0, True), (3 * DAY, 0, True), (4 * DAY, 0, True)]
+    alone, among = Found([near], [9 * DAY], []), Found([*[ages] * 9, near], [9 * DAY], [])
+    squares = []
+    for found in (alone, among):
+        out = found.out(2)
+        shortcuts.rhythm(found.edges, *shortcuts.marks(found.offsets, found.at), found.windows, out)
+        squares.append(out[1, 0, -1])
+    assert squares == [10.0, 10.0]
