@@ -86,7 +86,8 @@ def _figures(line: dict[str, Any], shown: Sequence[str]) -> Iterator[list[Any]]:
     metrics, rival = line["metrics"], line["rival"]
     for place, name in enumerate(shown):
         where = [line["cutoff"], line["rows"]] if place == 0 else ["", None]
-        yield [*where, name, *(f"{metrics[who][name]['value']:.4f}" for who in ("model", rival))]
+        said = (metrics[who][name]["value"] for who in ("model", rival))
+        yield [*where, name, *("not defined" if value is None else f"{value:.4f}" for value in said)]
     total = f"{line['predicted'] / line['realised'] - 1:+.1%}" if line["realised"] else None
     yield ["", None, "predicted against realised", total, None]
     gained, loss = line["difference"], next(iter(metrics["model"]))

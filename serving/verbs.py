@@ -99,7 +99,7 @@ def train(arguments: Namespace) -> Answer:
 
     business, run = businesses.load(arguments.business), arguments.from_run
     # What repeats the champion cannot beat it: a repetition is promoted only where that is asked for.
-    promote = not run if arguments.promote is None else arguments.promote
+    promote = run is None if arguments.promote is None else arguments.promote
     kinds = _kinds(arguments.model) if arguments.model else ()
     settings = jobs.Settings(
         kinds,
@@ -110,7 +110,9 @@ def train(arguments: Namespace) -> Answer:
         promote,
         show=sys.stderr.isatty(),
     )
-    trained = jobs.train(business, jobs.again(business, run, settings) if run else settings, progress())
+    if run is not None:
+        settings = jobs.again(business, run, settings)
+    trained = jobs.train(business, settings, progress())
     data = [
         {
             "model": one.version.name,
@@ -124,7 +126,7 @@ def train(arguments: Namespace) -> Answer:
     ]
     text = "\n".join(to_markdown(one.card) for one in trained)
     text += "\n" + "\n".join(_became(one) for one in trained)
-    if run:
+    if run is not None:
         others = jobs.differing(business, run, trained)
         text += f"\nThe run {run} repeated: " + (
             f"another {' and '.join(others)} model came of it." if others else "equal to the byte."

@@ -258,15 +258,6 @@ def load(folder: Path) -> FittedModel:
     return model
 
 
-def is_of_another_version(folder: Path) -> bool:
-    """Whether a model was written in a format that this version does not read."""
-    try:
-        manifest: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False  # damaged: `load` says so
-    return isinstance(manifest, dict) and manifest.get("format", FORMAT) != FORMAT
-
-
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))

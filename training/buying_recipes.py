@@ -32,8 +32,8 @@ class SilenceRecipe(Recipe):
         return np.asarray(estimator.predict_proba(X)[:, 1])
 
     def values(self, X: Numbers) -> Numbers | None:
-        """Return the value that the prior expects, shape (n_rows,)."""
-        return X[:, PRIOR_VALUE]
+        """Return the value that the prior expects of those who buy again, shape (n_rows,)."""
+        return np.asarray(X[:, PRIOR_VALUE] / -np.expm1(np.log(expit(X[:, PRIOR_CHURN]))))
 
     def rests_on(self, estimator: Any) -> tuple[str, ...]:
         """Return the prior where it answers alone."""

@@ -46,6 +46,7 @@ _STRENGTHS, _FEW_STRENGTHS = (0.1, 0.3, 1.0), (0.01, 0.03, 0.1, 0.3)
 _FOLDS, _MORE_FOLDS, _FEW_ROWS, _CHOOSING_FOLDS = 5, 10, 5_000, 3
 _LOGIT_ROWS, _CHOOSING_ROWS = 30_000, 10_000
 _JUDGING_ROWS = 50_000
+_ENOUGH_DRAWN = 100
 _SLOW, _FAST = 0.05, 0.1
 
 
@@ -206,7 +207,7 @@ class ContractAttritionModel(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
     def _choose(self, X: Numbers, left: Numbers, owners: npt.NDArray[Any] | None) -> tuple[bool, float]:
         """Shape and strength of the logit, by log-loss on unseen rows."""
-        rows = _some(len(left), _CHOOSING_ROWS, self.random_state)
+        rows = _some(left, _CHOOSING_ROWS, self.random_state)
         folds = crossfit.folds_of(
             left[rows], None if owners is None else owners[rows], _CHOOSING_FOLDS, self.random_state
         )
@@ -333,9 +334,11 @@ def _rarer(left: Numbers, owners: npt.NDArray[Any] | None) -> int:
     return min(len(np.unique(own[left == outcome])) for outcome in (0.0, 1.0))
 
 
-def _some(rows: int, most: int, seed: int) -> npt.NDArray[np.int64]:
-    """Positions of all rows, or of so many drawn ones."""
-    if rows <= most:
+def _some(left: Numbers, most: int, seed: int) -> npt.NDArray[np.int64]:
+    """Positions of all rows, or of so many drawn ones if enough of the rarer outcome are among them."""
+    rows = len(left)
+    rarer = min(left.sum(), rows - left.sum())
+    if rows <= most or rarer * most < _ENOUGH_DRAWN * rows:
         return np.arange(rows)
     return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
@@ -360,7 +363,7 @@ def _choice(
 
 def _logit(X: Numbers, left: Numbers, choice: tuple[bool, float], seed: int) -> SplineLogit:
     """The spline logit of the chosen shape and strength."""
-    rows = _some(len(left), _LOGIT_ROWS, seed)
+    rows = _some(left, _LOGIT_ROWS, seed)
     inputs, labels = X[rows], left[rows]
     terms = spline_logit.terms_of(inputs, with_logs=choice[0])
     solution = spline_logit.solve(spline_logit.design_of(terms, inputs), labels, choice[1])

@@ -68,12 +68,12 @@ class ContractValueRecipe(Recipe):
 
     def inputs(self, panel: Panel) -> Inputs:
         """Learn the inputs from a training panel."""
-        return ContractInputs.priced(panel, self.question.margin / self.question.minor_units)
+        return ContractInputs.priced(panel, self.question.unit_margin)
 
     def eligible(self, examples: Examples) -> Examples:
-        """Keep the rows under contract whose price is known."""
+        """Keep the rows under contract that has a price."""
         kept = super().eligible(examples)
-        return kept.rows(~np.isnan(daily_price(kept.panel)))
+        return kept.rows(daily_price(kept.panel) > 0)
 
     def teach(self, estimator: Any, X: Numbers, rows: Examples) -> Any:
         """Fit an estimator to when customers left."""
@@ -117,7 +117,7 @@ class ContractValueRecipe(Recipe):
 
     def _margins(self, rows: Examples) -> Numbers:
         """Margin a day of each row, shape (n_rows, 1)."""
-        return daily_price(rows.panel)[:, None] * (self.question.margin / self.question.minor_units)
+        return daily_price(rows.panel)[:, None] * (self.question.unit_margin)
 
     def _whole(self, margin: Numbers) -> Numbers:
         """Value of contracts that run through the whole horizon."""

@@ -77,7 +77,8 @@ def evaluate(
         # What was asked then; the advisor may say otherwise by now.
         asked = facts["questions"]["attrition"]["horizon"]
         business = with_horizon(business, parse_duration(asked))
-    questions = questions_of(business, store, kinds_of(business))
+    scored = [kind for kind in kinds_of(business) if kind in facts["questions"]]
+    questions = questions_of(business, store, scored)
     _check_asked(questions, facts["questions"])
     longest = max(question.span for question in questions)
     if cutoff + longest > store.observed_until:

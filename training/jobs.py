@@ -1,5 +1,6 @@
 """Training from the store to the registry: plan, assemble, fit, judge, refit, register, promote."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,12 @@ from features.windows import parse_instant
 from training import KINDS, artifact, leakage
 from training.artifact import FittedModel
 from training.judging import judge
+from training.questions import kinds_of
 from training.registration import Trained, register
 from training.tracking import Tracking
 from training.workshop import Progress, Settings, Workshop, set_up
+
+_LOG = logging.getLogger(__name__)
 
 __all__ = ["Progress", "Settings", "Trained", "again", "differing", "refuse", "train"]
 
@@ -46,14 +50,41 @@ def train(business: Business, settings: Settings, progress: Progress) -> list[Tr
     shop = set_up(business, settings, progress)
     judged = [judge(shop, made, _champion(shop, made.kind), progress) for made in shop.recipes()]
     with shop.tracking.run("train"):
-        return [register(shop, one, progress) for one in judged]
+        trained = [register(shop, one, progress) for one in judged]
+    return _promoted(shop, trained) if settings.promote else trained
+
+
+def _promoted(shop: Workshop, trained: Sequence[Trained]) -> list[Trained]:
+    """Promote what the gate passed, unless champions of different features would have to answer together."""
+    passed = [one.kind for one in trained if not one.refusals]
+    contract = shop.examples.panel.features.contract
+    others = [
+        kind
+        for kind in kinds_of(shop.business)
+        if kind not in passed and (stays := _champion(shop, kind)) and stays.features.contract != contract
+    ]
+    reason = f"the champion of {' and '.join(others)} stays and rests on other features: train all kinds"
+    found = []
+    for one in trained:
+        refusals = (reason,) if others and not one.refusals else one.refusals
+        if refusals:
+            shop.tracking.note_gate(one.version, refusals)
+        else:
+            shop.tracking.promote(one.kind, one.version.number)
+        found.append(replace(one, refusals=refusals, promoted=not refusals))
+    return found
 
 
 def _champion(shop: Workshop, kind: str) -> FittedModel | None:
-    """Load the champion; one that an older version wrote cannot be compared, so the baselines alone judge."""
+    """Load the champion; one that is damaged or of an older version is replaced, not compared."""
     version = shop.tracking.champion(kind)
-    folder = shop.tracking.folder(version) if version else None
-    return artifact.load(folder) if folder and not artifact.is_of_another_version(folder) else None
+    if version is None:
+        return None
+    try:
+        return artifact.load(shop.tracking.folder(version))
+    except ContractMismatch as error:
+        _LOG.warning("%s is not compared: %s", version.text, error)
+        return None
 
 
 def again(business: Business, run_id: str, settings: Settings) -> Settings:

@@ -18,6 +18,10 @@ from training.questions import own_table
 from training.recipe import Fit, Recipe
 from training.workshop import Progress, Workshop
 
+_BY_RECIPE = (
+    "The champion could not be asked as it stands (it has seen the holdout, or answers another question or "
+    "other features): its recipe was judged, fitted to the same rows. An equal figure is the same recipe."
+)
 _OTHER_CATALOGUE = "the catalogue of features has changed"
 
 
@@ -39,6 +43,7 @@ class Judged:
     verdict: gate.Verdict
     searched: Searched
     suspicions: tuple[leakage.Suspicion, ...]
+    cautions: tuple[str, ...] = ()
 
 
 def judge(shop: Workshop, made: Recipe, champion: FittedModel | None, progress: Progress) -> Judged:
@@ -63,15 +68,31 @@ def judge(shop: Workshop, made: Recipe, champion: FittedModel | None, progress: 
         features=None if champion is None else _changed(champion, fit.inputs.features),
         rests_on=made.rests_on(fit.estimator),
     )
-    return Judged(fit, found, verdict, searched, suspects)
+    cautions = (_BY_RECIPE,) if champion and _is_judged_by_recipe(shop, made, champion) else ()
+    return Judged(fit, found, verdict, searched, suspects, cautions)
 
 
 def _is_fresher(shop: Workshop, fit: Fit, champion: FittedModel) -> bool:
-    """Whether the challenger has more to go by: newer facts, other features, another estimator."""
+    """Whether the challenger has more to go by: newer or other facts, other features, another question."""
     return (
         champion.facts["trained_until"] < to_text(shop.until)
+        or champion.facts["fingerprint"] != shop.store.manifest.fingerprint
         or champion.features.contract != fit.inputs.features.contract
+        or not _asks_the_same(champion, fit.recipe)
         or type(champion.estimator) is not type(fit.estimator)
+    )
+
+
+def _asks_the_same(champion: FittedModel, made: Recipe) -> bool:
+    return bool(champion.facts["question"] == json.loads(json.dumps(made.question.to_dict())))
+
+
+def _is_judged_by_recipe(shop: Workshop, made: Recipe, champion: FittedModel) -> bool:
+    """Whether a champion cannot be asked as it stands: it saw the holdout, or was asked something else."""
+    return (
+        champion.facts["trained_until"] > to_text(min(shop.plan.holdout))
+        or champion.features.contract != shop.examples.panel.features.contract
+        or not _asks_the_same(champion, made)
     )
 
 
@@ -132,10 +153,9 @@ def _champion_predictions(
     the advisor has changed since), is judged by its recipe: the same parameters, fitted to the same rows as
     the challenger.  Any other is asked as it stands.
     """
-    same_features = champion.features.contract == holdout.panel.features.contract
-    saw_holdout = champion.facts["trained_until"] > to_text(min(shop.plan.holdout))
-    same_question = champion.facts["question"] == json.loads(json.dumps(made.question.to_dict()))
-    if saw_holdout or not same_features or not same_question:
-        again = made.fit(training, champion.facts["parameters"], min(shop.plan.holdout))
-        return again.predict(holdout.panel)
-    return champion.predict(holdout.panel)[artifact.output_names(made.kind)[0]]
+    if not _is_judged_by_recipe(shop, made, champion):
+        return champion.predict(holdout.panel)[artifact.output_names(made.kind)[0]]
+    # The parameters of another estimator mean nothing to this one.
+    is_alike = type(champion.estimator) is type(made.make())
+    parameters = champion.facts["parameters"] if is_alike else {}
+    return made.fit(training, parameters, min(shop.plan.holdout)).predict(holdout.panel)

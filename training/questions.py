@@ -209,8 +209,8 @@ class ContractValueQuestion(Question):
 
     @property
     def n_periods(self) -> int:
-        """Periods in the horizon, about a month each."""
-        return max(1, round(self.horizon.days / _MONTH_DAYS))
+        """Periods in the horizon, about a month each, longer ones where it is longer than a year."""
+        return min(PERIODS, max(1, round(self.horizon.days / _MONTH_DAYS)))
 
     @property
     def period_days(self) -> float:
@@ -222,10 +222,16 @@ class ContractValueQuestion(Question):
         """What tells that somebody has left."""
         return self.churn.outcome
 
+    @property
+    def unit_margin(self) -> float:
+        """What a minor unit of price is worth as margin, discounted to the cutoff from the end of the gap."""
+        waiting = (1 + self.discount_rate) ** (-self.gap.days / 365)
+        return float(self.margin / self.minor_units * waiting)
+
     def until_period(self, period: int) -> ExitQuestion:
-        """Ask who leaves in the first periods, shape of the question unchanged."""
-        length = Duration(round(self.horizon.microseconds * period / self.n_periods))
-        return replace(self.churn, horizon=length)
+        """Ask who leaves from the cutoff to the end of a period: who leaves in the gap brings nothing."""
+        length = self.gap.microseconds + round(self.horizon.microseconds * period / self.n_periods)
+        return replace(self.churn, horizon=Duration(length), gap=Duration(0))
 
     def to_dict(self) -> dict[str, Any]:
         """The question with its money and who leaves."""
@@ -309,7 +315,9 @@ def _under_contract(business: Business, *, has_exits: bool, has_ends: bool) -> A
 
 def own_table(question: Question, business: Business) -> str:
     """Name the table that says who left: contracts where there are any, purchases elsewhere."""
-    by_contract = isinstance(question, ExitQuestion) and "subscriptions" in business.tables
+    by_contract = (
+        isinstance(question, ExitQuestion | ContractValueQuestion) and "subscriptions" in business.tables
+    )
     return "subscriptions" if by_contract else "purchases"
 
 

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from features.errors import QuestionError
 from features.events import Numbers
 from features.panel import Panel
-from features.transactions import REPEAT_FEATURES
 from training.card import Evidence
 from training.cutoffs import CutoffPlan, Split
 from training.examples import Examples
@@ -28,9 +27,6 @@ FEWEST_CUSTOMERS, FEWEST_OF_EACH = 100, 20
 N_THREADS = 2
 HOLDOUT_PART = 4
 """Where customers are split, one in so many is kept from the fit."""
-
-_SINCE_LAST = REPEAT_FEATURES.names[2]
-_RFM = [_SINCE_LAST, REPEAT_FEATURES.names[0], REPEAT_FEATURES.names[3]]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Registering what was judged: refit to every realised cutoff, write, log, and promote if it may."""
+"""Registering what was judged: refit to every realised cutoff, write and log."""
 
 import tempfile
 from collections.abc import Mapping
@@ -34,14 +34,14 @@ class Trained:
 
 
 def register(shop: Workshop, judged: Judged, progress: Progress) -> Trained:
-    """Refit to every realised cutoff, write the model, register it and, if it may, promote it."""
+    """Refit to every realised cutoff, write the model and register it."""
     kind = judged.fit.recipe.kind
     progress(f"register {kind}", 0, 1)
     facts = _facts(shop, judged)
     checks = [check.to_dict() for check in judged.verdict.checks]
     itself = judged.fit.recipe.rests_on(judged.fit.estimator)
     filled = card.write(judged.evidence, facts, shop.settings.seed, judged.suspicions, checks, itself)
-    model = refitted(shop, judged, {**facts, "metrics": filled["metrics"]["model"]})
+    model = refitted(shop, judged, _for_model(facts, filled))
     with shop.tracking.run(kind, nested=True), tempfile.TemporaryDirectory() as scratch:
         shop.tracking.log_dataset(
             shop.business.business.name, shop.store.manifest.fingerprint, facts["training_rows"]
@@ -56,12 +56,15 @@ def register(shop: Workshop, judged: Judged, progress: Progress) -> Trained:
         shop.tracking.log(_parameters(facts, judged), _flat(filled), documents)
         artifact.save(model, Path(scratch) / "model")
         version = shop.tracking.register(kind, Path(scratch) / "model", _signature(model))
-    promoted = shop.settings.promote and judged.verdict.passed
     shop.tracking.note_gate(version, judged.verdict.refusals)
-    if promoted:
-        shop.tracking.promote(kind, version.number)
     progress(f"register {kind}", 1, 1)
-    return Trained(kind, version, filled, judged.verdict.refusals, promoted)
+    return Trained(kind, version, filled, judged.verdict.refusals, promoted=False)
+
+
+def _for_model(facts: Mapping[str, Any], filled: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model carries of itself: the same where the run is repeated, so not how it was compared."""
+    kept = {key: value for key, value in facts.items() if key not in {"searched", "cautions"}}
+    return {**kept, "metrics": filled["metrics"]["model"]}
 
 
 def refitted(shop: Workshop, judged: Judged, facts: Mapping[str, Any]) -> FittedModel:
@@ -103,7 +106,7 @@ def _facts(shop: Workshop, judged: Judged) -> dict[str, Any]:
         "asks": question.asks,
         "question": question.to_dict(),
         "currency": shop.business.business.currency,
-        "cautions": _cautions(shop.business),
+        "cautions": [*_cautions(shop.business), *judged.cautions],
         "fingerprint": shop.store.manifest.fingerprint,
         "trained_until": to_text(shop.until),
         "horizon": str(question.horizon),

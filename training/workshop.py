@@ -14,6 +14,7 @@ from features.panel import Panel
 from features.store import Store
 from features.transactions import REPEAT_FEATURES
 from features.windows import to_text
+from training import KINDS
 from training.advice import settled
 from training.buying_recipes import SilenceRecipe, ValueRecipe
 from training.contract_recipes import ContractRecipe, ContractValueRecipe
@@ -90,7 +91,8 @@ class Workshop:
     def recipes(self) -> list[Recipe]:
         """Return the recipe of every kind of model that is asked for."""
         newest = self.examples.at(self.plan.refit[-1:]).panel
-        return recipes_of(self.questions, self.priors, newest, self.settings.seed, self.outlooks)
+        every = recipes_of(self.questions, self.priors, newest, self.settings.seed, self.outlooks)
+        return [made for made in every if made.kind in (self.settings.kinds or KINDS)]
 
 
 _RECIPES: dict[type[Question], type[Recipe]] = {
@@ -154,9 +156,11 @@ def set_up(business: Business, settings: Settings, progress: Progress) -> Worksh
             f"training as if today were {to_text(until)} would look beyond them."
         )
     business, horizon_reason = settled(business, store, until, progress)
-    questions = questions_of(business, store, settings.kinds or kinds_of(business))
+    questions_of(business, store, settings.kinds)  # refuses a kind that the business cannot have
+    # All kinds share their cutoffs and rows, so a kind comes out the same whether trained alone or not.
+    questions = questions_of(business, store, kinds_of(business))
     plan = _plan(store, questions, until)
-    features = needed_features(store, questions_of(business, store, kinds_of(business)))
+    features = needed_features(store, questions)
     cutoffs = sorted({*plan.training, *plan.holdout, *plan.refit})
     examples = assemble(store, features, questions, cutoffs, until, progress)
     priors = priors_of(questions, examples.panel)

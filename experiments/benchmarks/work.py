@@ -21,6 +21,7 @@ from features.windows import days
 
 if TYPE_CHECKING:
     from serving.scorer import Scorer
+    from training.artifact import FittedModel
 
 _STEP = days(30).microseconds
 _SCORED_AT = 0
@@ -171,14 +172,20 @@ def score(folder: Path) -> Work:
 def predict(folder: Path) -> Work:
     """Both champions' answers for features that are there."""
     scorer, panel = _ready(folder)
-    return lambda: (scorer.attrition.predict(panel), scorer.lifetime_value.predict(panel))
+    models = _both(scorer)
+    return lambda: [model.predict(panel) for model in models]
+
+
+def _both(scorer: "Scorer") -> "list[FittedModel]":
+    """The champions of a business that has both."""
+    return [model for model in (scorer.attrition, scorer.lifetime_value) if model is not None]
 
 
 def inplace_predict(folder: Path) -> Work:
     """XGBoost alone: the champions' boosters over inputs that are there."""
     scorer, panel = _ready(folder)
     ready = []
-    for model in (scorer.attrition, scorer.lifetime_value):
+    for model in _both(scorer):
         rows = panel.rows(panel.column(model.eligible.name) > 0)
         inputs = np.ascontiguousarray(model.inputs.encode(rows, model.prior), np.float32)
         ready += [(booster, inputs) for booster in model.estimator.boosters_.values()]

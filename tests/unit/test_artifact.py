@@ -174,16 +174,6 @@ def _means(raw, manifest):
         return False
 
 
-def test_another_version_is_told_from_damage(copy):
-    assert not artifact.is_of_another_version(copy)
-    rewrite(copy, format=artifact.FORMAT - 1)
-    assert artifact.is_of_another_version(copy)
-    (copy / artifact.MANIFEST).write_text("{", encoding="utf-8")
-    assert not artifact.is_of_another_version(copy)
-    (copy / artifact.MANIFEST).unlink()
-    assert not artifact.is_of_another_version(copy)
-
-
 def test_a_model_of_another_format_is_refused_by_name(copy):
     rewrite(copy, format=artifact.FORMAT + 1)
     refused_unread(copy, f"format {artifact.FORMAT + 1}, this version reads format {artifact.FORMAT}")
