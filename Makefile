@@ -8,7 +8,7 @@ export BENTOML_DO_NOT_TRACK := True
 export OTEL_SDK_DISABLED := true
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint type format serve bench-features bench-steps bench-accuracy catalogue golden lock clean nightly
+.PHONY: help install demo test lint type format serve bench-features bench-steps bench-accuracy bench-search bench-truth catalogue golden lock clean nightly
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -75,6 +75,12 @@ catalogue: install ## write the page of all features again
 
 golden: install ## write the pinned feature names again
 	$(BIN)/python tests/golden/write.py
+
+bench-search: install ## time the search beside the usual one
+	$(BIN)/python -m experiments.benchmarks.search --out experiments/results/search.md
+
+bench-truth: install ## judge the models by a simulated truth
+	$(BIN)/python -m experiments.benchmarks.truth --customers 20000 --seeds 3 --out experiments/results/truth.md
 
 nightly: install ## every test, the long ones too
 	$(BIN)/python -m pytest -n 2 --dist loadfile
