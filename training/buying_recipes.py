@@ -1,6 +1,6 @@
 """Recipes where customers buy or do not: both boost from what buy-till-you-die models say."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,11 @@ class SilenceRecipe(Recipe):
 
 class ValueRecipe(Recipe):
     """Lifetime value of those who may buy or not: boosting from the expected value."""
+
+    cautions: ClassVar[tuple[str, ...]] = (
+        "The interval was measured on other customers of the same time: a level that moves between then and "
+        "now is not in it.",
+    )
 
     def make(self, **parameters: Any) -> Any:
         """Make an unfitted estimator."""

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,9 @@ class Recipe:
     priors: Mapping[int, RepeatBuying]
     seed: int
     outlooks: Mapping[int, Forecast] = field(default_factory=dict)
+
+    cautions: ClassVar[tuple[str, ...]] = ()
+    """What a reader of the figures of such models must know."""
 
     @property
     def kind(self) -> str:

@@ -106,7 +106,7 @@ def _facts(shop: Workshop, judged: Judged) -> dict[str, Any]:
         "asks": question.asks,
         "question": question.to_dict(),
         "currency": shop.business.business.currency,
-        "cautions": [*_cautions(shop.business), *judged.cautions],
+        "cautions": [*_cautions(shop.business), *judged.cautions, *judged.fit.recipe.cautions],
         "fingerprint": shop.store.manifest.fingerprint,
         "trained_until": to_text(shop.until),
         "horizon": str(question.horizon),
