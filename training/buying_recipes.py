@@ -64,8 +64,10 @@ class ValueRecipe(Recipe):
     """Lifetime value of those who may buy or not: boosting from the expected value."""
 
     cautions: ClassVar[tuple[str, ...]] = (
-        "The interval was measured on other customers of the same time: a level that moves between then and "
-        "now is not in it.",
+        (
+            "The interval was measured on other customers of the same time: a level that moves between then and "
+            "now is not in it."
+        ),
     )
 
     def make(self, **parameters: Any) -> Any:
