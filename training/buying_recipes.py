@@ -19,6 +19,12 @@ _SINCE_LAST = REPEAT_FEATURES.names[2]
 _RFM = [_SINCE_LAST, REPEAT_FEATURES.names[0], REPEAT_FEATURES.names[3]]
 
 
+_INTERVAL = (
+    "The interval was measured on other customers of the same time: a level that moves between then and now is "
+    "not in it."
+)
+
+
 class SilenceRecipe(Recipe):
     """Attrition of those who may buy or not: boosting from the chance of silence."""
 
@@ -63,12 +69,7 @@ class SilenceRecipe(Recipe):
 class ValueRecipe(Recipe):
     """Lifetime value of those who may buy or not: boosting from the expected value."""
 
-    cautions: ClassVar[tuple[str, ...]] = (
-        (
-            "The interval was measured on other customers of the same time: a level that moves between then and "
-            "now is not in it."
-        ),
-    )
+    cautions: ClassVar[tuple[str, ...]] = (_INTERVAL,)
 
     def make(self, **parameters: Any) -> Any:
         """Make an unfitted estimator."""
