@@ -20,8 +20,8 @@ _RFM = [_SINCE_LAST, REPEAT_FEATURES.names[0], REPEAT_FEATURES.names[3]]
 
 
 _INTERVAL = (
-    "The interval was measured on other customers of the same time: a level that moves between then and now is "
-    "not in it."
+    "The interval was measured on other customers of the same time: a level that moves between then and now "
+    "is not in it."
 )
 
 
