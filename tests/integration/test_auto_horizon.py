@@ -67,7 +67,7 @@ def test_scores_and_their_evaluation_keep_it_whatever_the_advisor_says_now(shop,
         raise AssertionError("the advisor was asked again")
 
     monkeypatch.setattr(advice, "advise", otherwise)
-    monkeypatch.setattr(jobs, "settled", otherwise)
+    monkeypatch.setattr("training.workshop.settled", otherwise)
     cutoff = to_text(UNTIL)
     assert cli.main(["score", str(shop.path), "--cutoff", cutoff]) == 0
     capsys.readouterr()

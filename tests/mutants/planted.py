@@ -162,7 +162,7 @@ MUTANTS = (
         "How it stood then is what is known of it today.",
         "known_at[j] >= cutoffs[k] or not at[j] <= instants[k, i]",
         "not at[j] <= instants[k, i]",
-        LATE,
+        "a_change_since_does_not_start_with_what_became_known_late",
     ),
     _walks(
         "just before then",

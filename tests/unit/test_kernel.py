@@ -529,6 +529,21 @@ def test_a_change_since_starts_with_what_held_at_that_instant(joined, said):
     assert is_unknown(found) if said is None else found == said
 
 
+def test_a_change_since_does_not_start_with_what_became_known_late():
+    late = parse_instant("2024-08-01")
+    one = (
+        customer("ada")
+        .subscribed("2024-03-01", "p", price=700)
+        .subscribed("2024-03-01", "p", price=900, known_at=late)
+    )
+    since_first = change_since(SUBSCRIPTIONS["price"], SUBSCRIPTIONS)
+    assert one_of(since_first, one) == 0
+    assert one_of(since_first, one, cutoff=late + 1) == 0
+    corrected = one.subscribed("2024-04-01", "p", price=1000)
+    assert one_of(since_first, corrected) == 300
+    assert one_of(since_first, corrected, cutoff=late + 1) == 100
+
+
 def test_a_plan_has_its_price():
     prices = [
         row_of("plan_prices", "2024-06-01", plan=plan, price=price) for plan, price in (("a", 5), ("b", 7))
