@@ -1,6 +1,6 @@
 """How well attrition is predicted on public contract tables, beside the defaults of common libraries.
 
-``python -m experiments.benchmarks.contract_tables --from ../shared/data``
+``python -m experiments.benchmarks.contract_tables --from downloads``
 
 Repeated stratified cross-validation; levels, imputation and scales are learnt inside the fold, and so is
 everything that a model chooses.  Differences are tested with the corrected resampled t-test (Nadeau and
